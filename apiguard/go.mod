@@ -1,0 +1,3 @@
+module github.com/phantomgate/phantomgate/apiguard
+
+go 1.25.0

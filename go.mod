@@ -1,0 +1,3 @@
+module github.com/phantomgate/phantomgate
+
+go 1.26.0
