@@ -1,0 +1,109 @@
+// Package config reads the issuer's one YAML file. It is strict: an unknown key, a missing value or a contradiction is
+// refused, all faults at once, each with its line and its fix. Secrets come from files or from the environment.
+package config
+
+import "time"
+
+// Config is the whole file, checked and resolved. It is read-only once loaded.
+type Config struct {
+	Demo   bool     `yaml:"demo"`   // permits demo secrets; refused unless every listener is loopback
+	Issuer string   `yaml:"issuer"` // the public name: `iss`, and the base of every public URL
+	Listen string   `yaml:"listen"` // host:port of the public side
+	Hosts  []string `yaml:"hosts"`  // further Host values the public side answers to, besides the issuer's own
+	Admin  Admin    `yaml:"admin"`
+	TLS    *TLS     `yaml:"tls"` // nil: plain HTTP, for loopback or behind a proxy that ends TLS
+
+	Storage Storage `yaml:"storage"`
+	DataKey Secret  `yaml:"data_key"` // 32 bytes, base64; kept outside the database
+	Signing Signing `yaml:"signing_keys"`
+
+	Policies  map[string]Policy `yaml:"policies"` // lifetimes and manners, by name; clients refer to one
+	Audiences []Audience        `yaml:"audiences"`
+	Clients   []Client          `yaml:"clients"`
+	Users     []User            `yaml:"users"`
+}
+
+// Admin is the side that operators reach, and nobody else.
+type Admin struct {
+	Listen string   `yaml:"listen"`
+	Hosts  []string `yaml:"hosts"`
+}
+
+// TLS names the certificate that the public side serves.
+type TLS struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// Storage names the database: exactly one of its fields.
+type Storage struct {
+	SQLite string `yaml:"sqlite"` // a file; made at first start
+}
+
+// Signing says how JWTs are signed and when keys rotate.
+type Signing struct {
+	Algorithm   string        `yaml:"algorithm"`     // ES256 (default), EdDSA or RS256
+	RotateEvery time.Duration `yaml:"rotate_every"`  // default 30 days
+	PublishFor  time.Duration `yaml:"publish_ahead"` // how long a key is in the JWKS before it signs; default 1 hour
+}
+
+// Policy says how long things live for the clients that name it.
+type Policy struct {
+	AccessToken     time.Duration `yaml:"access_token"`     // of a reference; default 15 minutes
+	PhantomToken    time.Duration `yaml:"phantom_token"`    // of the JWT it is swapped for; default and most 5 minutes
+	Code            time.Duration `yaml:"code"`             // default and most 1 minute
+	RefreshIdle     time.Duration `yaml:"refresh_idle"`     // unused for so long, a refresh reference ends; default 24 hours
+	RefreshAbsolute time.Duration `yaml:"refresh_absolute"` // a grant ends then, however often refreshed; default 30 days
+	Session         time.Duration `yaml:"session"`          // of a login at the issuer; default 8 hours
+	Refresh         string        `yaml:"refresh"`          // when a refresh reference is given: offline_access (default) or always
+}
+
+// Refresh manners of a policy.
+const (
+	RefreshOffline = "offline_access"
+	RefreshAlways  = "always"
+)
+
+// Audience is a service that tokens are meant for.
+type Audience struct {
+	Name   string   `yaml:"name"`
+	Title  string   `yaml:"title"` // what a person reads on the consent page
+	Scopes []Scope  `yaml:"scopes"`
+	Claims []string `yaml:"claims"` // the users' claims that this audience may see
+}
+
+// Scope is what a client may do at one audience. Its name is unique over all audiences.
+type Scope struct {
+	Name  string `yaml:"name"`
+	Title string `yaml:"title"` // what a person reads on the consent page
+}
+
+// Client is an app.
+type Client struct {
+	ID                     string   `yaml:"id"`
+	Name                   string   `yaml:"name"`   // what a person reads
+	Public                 bool     `yaml:"public"` // no secret; PKCE stands in for it
+	Secret                 Secret   `yaml:"secret"`
+	GrantTypes             []string `yaml:"grant_types"`
+	RedirectURIs           []string `yaml:"redirect_uris"`
+	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
+	Scopes                 []string `yaml:"scopes"`      // the most it may be granted
+	Introspects            []string `yaml:"introspects"` // audiences whose tokens it may ask for (a gateway)
+	Consent                string   `yaml:"consent"`     // ask (default) or skip
+	PolicyName             string   `yaml:"policy"`      // default: "default"
+
+	Policy Policy `yaml:"-"` // the one it names, resolved
+}
+
+// Consent manners of a client.
+const (
+	ConsentAsk  = "ask"
+	ConsentSkip = "skip"
+)
+
+// User is a person who can log in.
+type User struct {
+	Login    string         `yaml:"login"`
+	Password Password       `yaml:"password"`
+	Claims   map[string]any `yaml:"claims"`
+}

@@ -1,0 +1,168 @@
+// Package wire maps results and errors to HTTP, at this one place. An oauth.Error is told as its RFC says; anything else
+// is told as a generic server_error with the request's id, and its text goes to the log only.
+package wire
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
+	"github.com/phantomgate/phantomgate/authserver/internal/storage"
+)
+
+// MaxForm is the largest form that is read, in bytes.
+const MaxForm = 64 << 10
+
+type requestIDKey struct{}
+
+// WithRequestID returns a context that carries the request's id.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID gives the id that WithRequestID put in, or "".
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// statuses are those that differ from 400.
+var statuses = map[string]int{
+	oauth.InvalidClient:          http.StatusUnauthorized,
+	oauth.InvalidToken:           http.StatusUnauthorized,
+	oauth.InsufficientScope:      http.StatusForbidden,
+	oauth.AccessDenied:           http.StatusForbidden,
+	oauth.NotFound:               http.StatusNotFound,
+	oauth.TemporarilyUnavailable: http.StatusServiceUnavailable,
+	oauth.ServerError:            http.StatusInternalServerError,
+}
+
+// Refusal is what an error looks like on the wire.
+type Refusal struct {
+	Status      int    `json:"-"`
+	Code        string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+	RequestID   string `json:"request_id,omitempty"`
+}
+
+// Explain gives the refusal for err and logs what the other side is not told. It is for handlers that answer in a form
+// of their own (a page, a redirect); the others call Error.
+func Explain(ctx context.Context, log *slog.Logger, err error) Refusal {
+	var told *oauth.Error
+	switch {
+	case errors.As(err, &told):
+		status, ok := statuses[told.Code]
+		if !ok {
+			status = http.StatusBadRequest
+		}
+		return Refusal{Status: status, Code: told.Code, Description: told.Description}
+	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		log.ErrorContext(ctx, "could not answer", "error", err)
+		return Refusal{Status: http.StatusServiceUnavailable, Code: oauth.TemporarilyUnavailable,
+			Description: "the issuer could not do this now; nothing was done; try again", RequestID: RequestID(ctx)}
+	case errors.Is(err, context.Canceled):
+		return Refusal{Status: http.StatusServiceUnavailable, Code: oauth.TemporarilyUnavailable, Description: "the request was given up"}
+	default:
+		log.ErrorContext(ctx, "unexpected error", "error", err)
+		return Refusal{Status: http.StatusInternalServerError, Code: oauth.ServerError,
+			Description: "something went wrong at the issuer; tell its operator the request id", RequestID: RequestID(ctx)}
+	}
+}
+
+// Error answers err as JSON (RFC 6749, 5.2), with the challenge that its status asks for.
+func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	refusal := Explain(r.Context(), log, err)
+	switch {
+	case refusal.Code == oauth.InvalidClient:
+		w.Header().Set("WWW-Authenticate", `Basic realm="phantomgate", charset="UTF-8"`)
+	case refusal.Code == oauth.InvalidToken || refusal.Code == oauth.InsufficientScope:
+		w.Header().Set("WWW-Authenticate", `Bearer error="`+refusal.Code+`", error_description=`+quoted(refusal.Description))
+	}
+	if refusal.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	JSON(w, refusal.Status, refusal)
+}
+
+// JSON answers v, which nobody may store.
+func JSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // only a programming fault can bring this about
+		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	NoStore(h)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// NoStore forbids every cache to keep the answer (RFC 6749, 5.1).
+func NoStore(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+}
+
+// Form reads a form from the body of a POST, and from nowhere else: a secret in a URL is not read. It refuses another
+// media type, more than MaxForm bytes, and a parameter given twice (RFC 6749, 3.2).
+func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.Method != http.MethodPost {
+		return nil, oauth.Errorf(oauth.InvalidRequest, "use POST")
+	}
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		return nil, oauth.Errorf(oauth.InvalidRequest, "send the parameters as application/x-www-form-urlencoded in the body")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxForm))
+	if err != nil {
+		return nil, oauth.Errorf(oauth.InvalidRequest, "the body could not be read, or is larger than %d bytes", MaxForm)
+	}
+	return ParseForm(string(body))
+}
+
+// ParseForm parses an encoded form or query and refuses a parameter given twice (RFC 6749, 3.1 and 3.2).
+func ParseForm(encoded string) (url.Values, error) {
+	form, err := url.ParseQuery(encoded)
+	if err != nil {
+		return nil, oauth.Errorf(oauth.InvalidRequest, "the parameters are not form-encoded")
+	}
+	for name, values := range form {
+		if len(values) > 1 {
+			return nil, oauth.Errorf(oauth.InvalidRequest, "the parameter %q is given more than once", printable(name))
+		}
+	}
+	return form, nil
+}
+
+// quoted makes a quoted-string of RFC 9110 from a text of ours.
+func quoted(s string) string {
+	return `"` + strings.Map(func(r rune) rune {
+		if r == '"' || r == '\\' || r < 0x20 || r > 0x7e {
+			return '\''
+		}
+		return r
+	}, s) + `"`
+}
+
+// printable keeps what a stranger sent from growing or breaking our answer.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > 40 {
+		s = s[:40] + "…"
+	}
+	return s
+}
