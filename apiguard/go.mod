@@ -1,3 +1,13 @@
 module github.com/phantomgate/phantomgate/apiguard
 
 go 1.25.0
+
+require (
+	github.com/MicahParks/keyfunc/v3 v3.8.0
+	github.com/golang-jwt/jwt/v5 v5.2.2
+)
+
+require (
+	github.com/MicahParks/jwkset v0.11.0 // indirect
+	golang.org/x/time v0.9.0 // indirect
+)
