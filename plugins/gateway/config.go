@@ -1,0 +1,177 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config is what a gateway is told: one strict schema for every binding. Parse reads it from JSON; a binding with a
+// language of its own fills the struct and calls Validate or New.
+type Config struct {
+	Issuer Issuer `json:"issuer"`
+	Cache  Cache  `json:"cache,omitzero"`
+	// IdentityHeaders are removed from outside requests in addition to the built-in list. A name ending in "*"
+	// stands for every name that begins so.
+	IdentityHeaders []string `json:"identityHeaders,omitempty"`
+	Routes          []Route  `json:"routes"`
+}
+
+// Issuer says whose references these are and how to ask about them.
+type Issuer struct {
+	// Issuer is the issuer's name, exactly as it stands in `iss`.
+	Issuer string `json:"issuer"`
+	// URL is where the issuer is reached; Issuer when empty.
+	URL string `json:"url,omitempty"`
+	// IntrospectionEndpoint is URL + "/oauth/introspect" when empty.
+	IntrospectionEndpoint string `json:"introspectionEndpoint,omitempty"`
+	// JWKSURI is URL + "/oauth/jwks" when empty.
+	JWKSURI string `json:"jwksUri,omitempty"`
+
+	// ClientID is this gateway's name at the issuer. Its secret comes from exactly one of the three that follow.
+	ClientID         string `json:"clientId"`
+	ClientSecret     Secret `json:"clientSecret,omitempty"`
+	ClientSecretFile string `json:"clientSecretFile,omitempty"`
+	ClientSecretEnv  string `json:"clientSecretEnv,omitempty"`
+
+	// Tenant is the tenant whose tokens pass here; "default" when empty.
+	Tenant string `json:"tenant,omitempty"`
+	// Timeout bounds one introspection, verification included; 2 s when 0.
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// Cache bounds what the gateway remembers. A zero means the default.
+type Cache struct {
+	// MaxAge is the longest life of a cached phantom token; 1 s when 0, which is also the most that is allowed.
+	MaxAge Duration `json:"maxAge,omitempty"`
+	// MaxBytes bounds the cached phantom tokens, rounded down to whole MiB; 64 MiB when 0. The index over them comes
+	// on top (about 50 bytes an entry).
+	MaxBytes int64 `json:"maxBytes,omitempty"`
+	// NegativeMaxAge is how long a "no" of the issuer is remembered; 1 s when 0.
+	NegativeMaxAge Duration `json:"negativeMaxAge,omitempty"`
+	// NegativeEntries bounds how many are remembered; 65,536 when 0.
+	NegativeEntries int `json:"negativeEntries,omitempty"`
+}
+
+// Route is one rule: which requests, and what they must carry. Exactly one of Path and OperationID is set.
+type Route struct {
+	// Path is exact, or ends in "/*" and then stands for the path before it and everything below.
+	Path string `json:"path,omitempty"`
+	// OperationID is the name of an OpenAPI operation that the binding has matched by itself.
+	OperationID string `json:"operationId,omitempty"`
+	// Methods this rule is for; empty stands for all that no other rule of the same path names.
+	Methods []string `json:"methods,omitempty"`
+	// Audience is the one audience the API behind this route is known by.
+	Audience string `json:"audience,omitempty"`
+	Scopes   Scopes `json:"scopes,omitzero"`
+	// ACR lists the authentication context classes that will do; empty asks for none.
+	ACR []string `json:"acr,omitempty"`
+	// MaxAge is how long ago the user may have logged in; 0 does not ask.
+	MaxAge Duration `json:"maxAge,omitempty"`
+	// Open lets every request pass without a token, and passes no token on.
+	Open bool `json:"open,omitempty"`
+}
+
+// Scopes that a route asks for: every one of All, and at least one of Any when there are any.
+type Scopes struct {
+	All []string `json:"all,omitempty"`
+	Any []string `json:"any,omitempty"`
+}
+
+// Fault is one thing wrong with a configuration. Parse, Validate and New report every fault they find, joined by
+// errors.Join; a binding can match Field to the line it came from.
+type Fault struct {
+	// Field is the place, such as "routes[2].audience", or empty when it is the whole document.
+	Field string
+	// Problem says what is wrong, and what to write instead.
+	Problem string
+}
+
+func (f *Fault) Error() string {
+	if f.Field == "" {
+		return f.Problem
+	}
+	return f.Field + ": " + f.Problem
+}
+
+// Parse reads a configuration from JSON. It refuses unknown keys (also those that differ only in case), doubled keys,
+// null, wrong types and everything Validate refuses, and reports all of it at once.
+func Parse(data []byte) (Config, error) {
+	var cfg Config
+	faults := decodeStrict(data, &cfg)
+	if len(faults) == 1 && faults[0].Field == "" {
+		return Config{}, faults[0] // not a JSON object: nothing more can be said about it
+	}
+	// A field that could not be read has its fault already; "missing" beside it would be noise.
+	for _, fault := range validate(cfg) {
+		if !reported(faults, fault.Field) {
+			faults = append(faults, fault)
+		}
+	}
+	if err := joined(faults); err != nil {
+		return Config{}, err
+	}
+	return cfg, nil
+}
+
+// Validate reports every fault of c, or nil. It opens no file and asks nobody.
+func (c Config) Validate() error {
+	return joined(validate(c))
+}
+
+// reported tells whether faults names field, or something that contains it.
+func reported(faults []*Fault, field string) bool {
+	for _, f := range faults {
+		if rest, ok := bytes.CutPrefix([]byte(field), []byte(f.Field)); ok && (len(rest) == 0 || rest[0] == '.' || rest[0] == '[') {
+			return true
+		}
+	}
+	return false
+}
+
+// joined returns faults as one error, or nil when there are none.
+func joined(faults []*Fault) error {
+	errs := make([]error, len(faults))
+	for i, f := range faults {
+		errs[i] = f
+	}
+	return errors.Join(errs...)
+}
+
+// Duration is a time.Duration that is written as a Go string ("1s", "5m") in JSON. It must be above zero: what can be
+// left out is left out.
+type Duration time.Duration
+
+// MarshalJSON writes d as a Go string.
+func (d Duration) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(d).String())
+}
+
+// UnmarshalJSON reads a Go string above zero.
+func (d *Duration) UnmarshalJSON(data []byte) error {
+	var s string
+	if err := json.Unmarshal(data, &s); err != nil {
+		return errors.New(`must be a duration in quotes, such as "1s" or "5m"`)
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf(`%q is not a duration; write one such as "1s" or "5m"`, s)
+	}
+	if v <= 0 {
+		return fmt.Errorf("%q is not above zero; leave the key out for the default", s)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Secret is a string that shows itself in JSON only, never in a log or a message.
+type Secret string
+
+const redacted = "[redacted]"
+
+func (Secret) String() string       { return redacted }
+func (Secret) GoString() string     { return redacted }
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }

@@ -1,0 +1,65 @@
+package policy
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// normalPath returns the decoded path of u, and whether it is in the one form that every program between the client
+// and the API reads alike. A path that is not could be judged here under one rule and served there under another, so
+// it is refused rather than repaired. Refused are: empty segments, `.` and `..` segments, `;`, backslash, control
+// characters, what is not UTF-8, and the escapes of `/`, `.`, `%` and of all these. Upper and lower case differ, as in
+// RFC 3986: an API that ignores case needs rules that name no path twice.
+func normalPath(u *url.URL) (string, bool) {
+	path := u.Path
+	if u.Opaque != "" || path == "" || path[0] != '/' {
+		return "", false
+	}
+	segment := 1 // where the current segment begins
+	ascii := true
+	for i := 1; i < len(path); i++ {
+		switch c := path[i]; {
+		case c > '/' && c < 0x7f: // letters, digits and most marks
+			if c == ';' || c == '\\' {
+				return "", false
+			}
+		case c == '/':
+			if i == segment || isDots(path[segment:i]) {
+				return "", false
+			}
+			segment = i + 1
+		case c < ' ' || c == 0x7f || c == '%':
+			return "", false
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+	}
+	if isDots(path[segment:]) || !ascii && !utf8.ValidString(path) {
+		return "", false
+	}
+	// RawPath is set only when the path was escaped in a way that decoding forgets.
+	if u.RawPath != "" && hidesStructure(u.RawPath) {
+		return "", false
+	}
+	return path, true
+}
+
+func isDots(segment string) bool {
+	return segment == "." || segment == ".."
+}
+
+// hidesStructure tells whether raw has an escape that decoding turns into structure: `/` or `.`. The other forbidden
+// characters are seen after decoding.
+func hidesStructure(raw string) bool {
+	for {
+		i := strings.IndexByte(raw, '%')
+		if i < 0 || i+2 >= len(raw) {
+			return i >= 0 // an escape cut short
+		}
+		if raw[i+1] == '2' && strings.IndexByte("eEfF", raw[i+2]) >= 0 {
+			return true
+		}
+		raw = raw[i+3:]
+	}
+}
