@@ -1,0 +1,65 @@
+// Package whoami is the GET whoami that every demo API has: it answers what the API verified (the token's claims) and
+// what it got (the request's headers), so that a person or a test sees what the gateway let through.
+//
+// What could be used as a credential is masked. It is for demos: an API of yours has no reason to answer its headers.
+package whoami
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/phantomgate/phantomgate/apiguard"
+)
+
+// answer is the wire form.
+type answer struct {
+	Claims  map[string]any    `json:"claims"`
+	Headers map[string]string `json:"headers"` // values of a repeated header are joined by ", " (RFC 9110 section 5.3)
+}
+
+// Handler answers claims and headers. It must stand behind apiguard's Require; without it, it answers 500.
+func Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		claims, ok := apiguard.FromContext(r.Context())
+		if !ok {
+			http.Error(w, "whoami is not behind a guard", http.StatusInternalServerError)
+			return
+		}
+		headers := map[string]string{"Host": r.Host}
+		for name, values := range r.Header {
+			headers[name] = mask(name, strings.Join(values, ", "))
+		}
+		body, err := json.MarshalIndent(answer{Claims: claims.All(), Headers: headers}, "", "  ")
+		if err != nil {
+			http.Error(w, "the answer could not be written", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_, _ = w.Write(append(body, '\n')) // the client has gone if this fails
+	})
+}
+
+// Whatever looks like a token is masked in any header, since a test of the gateway may look for one anywhere.
+var (
+	jwtShape       = regexp.MustCompile(`eyJ[\w-]*\.[\w-]*\.[\w-]*(\.[\w-]*)*`)
+	referenceShape = regexp.MustCompile(`pg[ar]t_\w*`)
+	cookieValue    = regexp.MustCompile(`=[^;]*`)
+)
+
+func mask(name, value string) string {
+	value = jwtShape.ReplaceAllStringFunc(value, func(s string) string { return fmt.Sprintf("eyJ… (a JWT of %d characters)", len(s)) })
+	value = referenceShape.ReplaceAllStringFunc(value, func(s string) string { return s[:5] + "…" })
+	switch name {
+	case "Cookie":
+		return cookieValue.ReplaceAllString(value, "=…")
+	case "Authorization", "Proxy-Authorization":
+		if !strings.Contains(value, "…") { // a credential of a kind we do not know
+			return "…"
+		}
+	}
+	return value
+}
