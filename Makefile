@@ -1,0 +1,72 @@
+# Bare `make` prints what there is. Each module is built and tested on its own: a go.work would hide the version floor
+# that plugins/go.mod promises to the gateways (docs/decisions).
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+GO          ?= go
+MODULES     := . plugins plugins/caddy apiguard testbed
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+TESTFLAGS   ?=
+
+# each runs one command in every module, goes on after a failure, and fails at the end naming where.
+define each
+@failed=; for m in $(MODULES); do echo "== $$m: $(1)"; (cd $$m && $(1)) || failed="$$failed $$m"; done; \
+if [ -n "$$failed" ]; then echo "FAILED in:$$failed ($(1))" >&2; exit 1; fi
+endef
+
+.PHONY: help
+help: ## this list
+	@awk -F ' ## ' '/^[a-z]+:.* ## / {sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build and start the whole demo; GATEWAY_ADDR, ISSUER_ADDR, ADMIN_ADDR, DATA_DIR move it, TLS=1 is https
+	@build/demo
+
+.PHONY: build
+build: ## build the demo into build/, showing that it is alive (Caddy takes two minutes the first time)
+	@mkdir -p build
+	@echo "Building the demo; the first time takes some minutes, since Caddy is compiled too."
+	@$(GO) -C testbed build -v -o ../build/demo ./cmd/demo 2>&1 | testbed/progress
+
+.PHONY: test
+test: rules ## run the tests of every module
+	$(call each,$(GO) test $(TESTFLAGS) ./...)
+
+.PHONY: rules
+rules: ## check the repository's rules: modules, imports, package comments
+	@$(GO) -C testbed test -count=1 ./rules/
+
+.PHONY: check
+check: fmt vet staticcheck ## all that a change has to pass: gofmt, vet, staticcheck, the rules, the tests with -race
+	@$(MAKE) --no-print-directory test TESTFLAGS=-race
+
+.PHONY: fmt
+fmt: ## name the files that gofmt would change, and fail if there are any
+	@unformatted=$$(gofmt -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w these:" >&2; echo "$$unformatted" >&2; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet, in every module
+	$(call each,$(GO) vet ./...)
+
+.PHONY: staticcheck
+staticcheck: ## staticcheck, in every module
+	$(call each,$(GO) run $(STATICCHECK) ./...)
+
+.PHONY: bench
+bench: ## measure against the floor programs; prints a table, writes build/figures.json
+	@mkdir -p build
+	@$(GO) -C testbed run ./bench
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s unless set)
+	@failed=; while IFS=: read -r file func; do \
+	  name=$${func#func }; echo "== $$(dirname $$file) $$name"; \
+	  $(GO) -C $$(dirname $$file) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . || failed="$$failed $$name"; \
+	done < <(grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sort); \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
+
+.PHONY: clean
+clean: ## remove what was built (never a DATA_DIR)
+	rm -rf build
