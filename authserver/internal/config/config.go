@@ -14,13 +14,15 @@ type Config struct {
 	TLS    *TLS     `yaml:"tls"` // nil: plain HTTP, for loopback or behind a proxy that ends TLS
 
 	Storage Storage `yaml:"storage"`
-	DataKey Secret  `yaml:"data_key"` // 32 bytes, base64; kept outside the database
+	DataKey Secret  `yaml:"data_key"` // 32 bytes, base64; kept outside the database; read it by OpenDataKey
 	Signing Signing `yaml:"signing_keys"`
 
 	Policies  map[string]Policy `yaml:"policies"` // lifetimes and manners, by name; clients refer to one
 	Audiences []Audience        `yaml:"audiences"`
 	Clients   []Client          `yaml:"clients"`
 	Users     []User            `yaml:"users"`
+
+	Warnings []string `yaml:"-"` // what is permitted but unwise; for the log
 }
 
 // Admin is the side that operators reach, and nobody else.

@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/sha256"
 	"log/slog"
-	"os"
 )
 
 // dots is what a secret prints as.
@@ -77,11 +76,5 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(dots), nil }
 // LogValue hides the secret from slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(dots) }
 
-// missing tells whether the secret's file is not there yet but may be made.
-func (s Secret) missing() bool {
-	if s.kept == nil || !s.kept.create || s.kept.value != "" {
-		return false
-	}
-	_, err := os.Stat(s.kept.file)
-	return os.IsNotExist(err)
-}
+// createdLater tells whether the secret's file was not there when the configuration was read, but may be made.
+func (k *keptSecret) createdLater() bool { return k.create && k.value == "" }
