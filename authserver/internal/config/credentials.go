@@ -66,7 +66,7 @@ func (d *decoder) secret(n *yaml.Node, key string) Secret {
 		return Secret{}
 	}
 	if source != fromDemo && !kept.createdLater() && len(kept.value) < minSecret {
-		d.fault(at, fmt.Sprintf("leads to a secret of less than %d bytes", minSecret), "use a generated one, such as `openssl rand -base64 32` prints")
+		d.fault(at, fmt.Sprintf("leads to a secret of less than %d bytes", minSecret), "use a generated one, such as `openssl rand -hex 32` prints")
 		return Secret{}
 	}
 	kept.hash = sha256.Sum256([]byte(kept.value))
