@@ -16,23 +16,11 @@ import (
 
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
 	"github.com/phantomgate/phantomgate/authserver/internal/storage"
+	"github.com/phantomgate/phantomgate/authserver/internal/telemetry"
 )
 
 // MaxForm is the largest form that is read, in bytes.
 const MaxForm = 64 << 10
-
-type requestIDKey struct{}
-
-// WithRequestID returns a context that carries the request's id.
-func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
-}
-
-// RequestID gives the id that WithRequestID put in, or "".
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
 
 // statuses are those that differ from 400.
 var statuses = map[string]int{
@@ -67,13 +55,13 @@ func Explain(ctx context.Context, log *slog.Logger, err error) Refusal {
 	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		log.ErrorContext(ctx, "could not answer", "error", err)
 		return Refusal{Status: http.StatusServiceUnavailable, Code: oauth.TemporarilyUnavailable,
-			Description: "the issuer could not do this now; nothing was done; try again", RequestID: RequestID(ctx)}
+			Description: "the issuer could not do this now; nothing was done; try again", RequestID: telemetry.RequestID(ctx)}
 	case errors.Is(err, context.Canceled):
 		return Refusal{Status: http.StatusServiceUnavailable, Code: oauth.TemporarilyUnavailable, Description: "the request was given up"}
 	default:
 		log.ErrorContext(ctx, "unexpected error", "error", err)
 		return Refusal{Status: http.StatusInternalServerError, Code: oauth.ServerError,
-			Description: "something went wrong at the issuer; tell its operator the request id", RequestID: RequestID(ctx)}
+			Description: "something went wrong at the issuer; tell its operator the request id", RequestID: telemetry.RequestID(ctx)}
 	}
 }
 
