@@ -15,11 +15,16 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
+	"github.com/phantomgate/phantomgate/plugins/phantomtoken"
 	"github.com/phantomgate/phantomgate/plugins/policy"
 )
 
@@ -42,55 +47,140 @@ type Gateway struct {
 	logger   *slog.Logger
 	now      func() time.Time
 	table    *policy.Table
+	asks     map[*policy.Route]*phantomtoken.Ask
+	swapper  *phantomtoken.Swapper
 	identity *identityTable
+
+	// The refusals that answer the most requests; the others are made when they are needed.
+	noToken, manyHeaders, invalidToken *policy.Refusal
 }
 
-// New makes a Gateway. It reports every fault of cfg it can find, as Validate does, and does not ask the issuer: an
-// issuer that is down at start is no fault. Close ends what the gateway holds.
+// New makes a Gateway. It reports every fault of cfg it can find: those of Validate, and a secret that cannot be had.
+// It does not ask the issuer: one that is down at start is no fault. Close ends what the gateway holds.
 func New(cfg Config, opts Options) (*Gateway, error) {
-	if err := cfg.Validate(); err != nil {
+	opts = opts.withDefaults()
+	faults := validate(cfg)
+	secret, fault := clientSecret(cfg.Issuer, opts.Getenv)
+	if fault != nil {
+		faults = append(faults, fault)
+	}
+	if err := joined(faults); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	table, _ := policy.Compile(rules(cfg.Routes)) // validated above
+	table, _ := policy.Compile(rules(cfg.Routes)) // has no faults: see validate
+	swapper, err := phantomtoken.New(phantomtoken.Config{
+		Issuer: cfg.Issuer.Issuer, Tenant: cfg.Issuer.Tenant,
+		IntrospectionEndpoint: cfg.Issuer.IntrospectionEndpoint, JWKSURI: cfg.Issuer.JWKSURI,
+		ClientID: cfg.Issuer.ClientID, ClientSecret: secret, Timeout: time.Duration(cfg.Issuer.Timeout),
+		MaxAge: time.Duration(cfg.Cache.MaxAge), MaxBytes: cfg.Cache.MaxBytes,
+		NegativeMaxAge: time.Duration(cfg.Cache.NegativeMaxAge), NegativeEntries: cfg.Cache.NegativeEntries,
+		Transport: opts.Transport, Logger: opts.Logger, Now: opts.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
 	g := &Gateway{
-		logger: opts.Logger, now: opts.Now, table: table,
+		logger: opts.Logger, now: opts.Now, table: table, swapper: swapper,
+		asks:     map[*policy.Route]*phantomtoken.Ask{},
 		identity: newIdentityTable(slices.Concat(identityPatterns, cfg.IdentityHeaders)),
+		noToken:  policy.NoToken(), invalidToken: policy.InvalidToken(),
+		manyHeaders: policy.InvalidRequest("more than one Authorization header"),
 	}
-	if g.logger == nil {
-		g.logger = slog.Default()
-	}
-	if g.now == nil {
-		g.now = time.Now
+	for route := range table.Routes {
+		g.asks[route] = swapper.Ask(route.Audience(), route.Asked())
 	}
 	return g, nil
 }
 
-// Close ends what the gateway holds: connections to the issuer, and requests to it that are under way. Requests that
-// come later are refused.
-func (g *Gateway) Close() error { return nil }
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Getenv == nil {
+		o.Getenv = os.LookupEnv
+	}
+	return o
+}
 
-// Authorize decides about r by its path and method. It does not change r.
-func (g *Gateway) Authorize(r *http.Request) Outcome {
+// Close ends what the gateway holds: connections to the issuer, and requests to it that are under way. Afterwards
+// whatever is not cached is refused.
+func (g *Gateway) Close() error { return g.swapper.Close() }
+
+// Authorize decides about r by its path and method. It does not change r. A panic on the way refuses.
+//
+// When the answer is cached it makes, together with Outcome.Apply, 3 allocations: two are BigCache's copies of the key
+// and the entry, one holds the key and the header.
+func (g *Gateway) Authorize(r *http.Request) (outcome Outcome) {
+	defer g.refusePanics(&outcome)
 	route, refusal := g.table.Match(r)
-	return g.judge(r, route, refusal)
+	return g.walk(r, route, refusal)
 }
 
 // AuthorizeOperation decides about r, which the caller has matched to an OpenAPI operation by itself. It does not
 // change r.
-func (g *Gateway) AuthorizeOperation(r *http.Request, operationID string) Outcome {
+func (g *Gateway) AuthorizeOperation(r *http.Request, operationID string) (outcome Outcome) {
+	defer g.refusePanics(&outcome)
 	route, refusal := g.table.Operation(operationID, r.Method)
-	return g.judge(r, route, refusal)
+	return g.walk(r, route, refusal)
 }
 
-func (g *Gateway) judge(r *http.Request, route *policy.Route, refusal *policy.Refusal) Outcome {
+// refusePanics is deferred: a request on which our own code fails must not pass.
+func (g *Gateway) refusePanics(outcome *Outcome) {
+	if p := recover(); p != nil {
+		g.logger.Error("panic while authorizing a request", "panic", p, "stack", string(debug.Stack()))
+		*outcome = Outcome{refusal: policy.ServerError(), identity: g.identity}
+	}
+}
+
+// walk takes r through the steps: bearer token, phantom token, policy.
+func (g *Gateway) walk(r *http.Request, route *policy.Route, refusal *policy.Refusal) Outcome {
 	switch {
 	case refusal != nil:
 		return Outcome{refusal: refusal, identity: g.identity}
 	case route.Open():
 		return Outcome{allowed: true, identity: g.identity}
 	}
-	return Outcome{refusal: policy.Unavailable(0), identity: g.identity}
+	reference, err := phantomtoken.Bearer(r.Header)
+	if err != nil {
+		return Outcome{refusal: g.refusalOf(err, route), identity: g.identity}
+	}
+	token, cached, err := g.swapper.Swap(r.Context(), reference, g.asks[route])
+	if err != nil {
+		return Outcome{refusal: g.refusalOf(err, route), identity: g.identity, Cached: cached}
+	}
+	if refusal := route.Judge(token.Facts, g.now()); refusal != nil {
+		return Outcome{refusal: refusal, identity: g.identity, Cached: cached}
+	}
+	return Outcome{allowed: true, header: token.Header, identity: g.identity, Cached: cached}
+}
+
+// refusalOf translates what package phantomtoken found into what the client is told. An error nobody thought of is
+// ours.
+func (g *Gateway) refusalOf(err error, route *policy.Route) *policy.Refusal {
+	var unavailable *phantomtoken.UnavailableError
+	switch {
+	case errors.Is(err, phantomtoken.ErrNoToken):
+		return g.noToken
+	case errors.Is(err, phantomtoken.ErrManyHeaders):
+		return g.manyHeaders
+	case errors.Is(err, phantomtoken.ErrInactive):
+		return g.invalidToken
+	case errors.Is(err, phantomtoken.ErrInsufficient):
+		return route.Insufficient()
+	case errors.Is(err, phantomtoken.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return policy.IssuerTimeout()
+	case errors.As(err, &unavailable):
+		return policy.Unavailable(unavailable.RetryAfter)
+	case errors.Is(err, context.Canceled):
+		return policy.Unavailable(0)
+	case errors.Is(err, phantomtoken.ErrIssuer):
+		return policy.IssuerError()
+	}
+	return policy.ServerError()
 }
 
 // Outcome is the decision about one request. The zero Outcome refuses.

@@ -1,0 +1,118 @@
+package phantomtoken
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// flights runs a piece of work once for all who ask for the same key at the same time. A caller whose context ends
+// leaves; the work goes on under a deadline of its own, and is cancelled when nobody waits for it any more.
+type flights[K comparable, V any] struct {
+	timeout time.Duration
+	limit   int // flights at once
+
+	mu      sync.Mutex
+	calls   map[K]*flight[V] // those that can be joined
+	active  int              // those that have not ended, cancelled ones included
+	closed  bool
+	running sync.WaitGroup
+}
+
+type flight[V any] struct {
+	cancel  context.CancelFunc
+	waiting int
+	done    chan struct{}
+	value   V // value and err are set before done is closed
+	err     error
+}
+
+func newFlights[K comparable, V any](timeout time.Duration, limit int) *flights[K, V] {
+	return &flights[K, V]{timeout: timeout, limit: limit, calls: map[K]*flight[V]{}}
+}
+
+// do returns what work returns, for this call or for one under way. When ctx ends first it returns ctx's error.
+func (f *flights[K, V]) do(ctx context.Context, k K, work func(context.Context) (V, error)) (V, error) {
+	fl, err := f.join(k, work)
+	if err != nil {
+		var none V
+		return none, err
+	}
+	select {
+	case <-fl.done:
+		f.leave(k, fl)
+		return fl.value, fl.err
+	case <-ctx.Done():
+		f.leave(k, fl)
+		var none V
+		return none, ctx.Err()
+	}
+}
+
+func (f *flights[K, V]) join(k K, work func(context.Context) (V, error)) (*flight[V], error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil, &UnavailableError{time.Second, "the gateway is closing"}
+	}
+	if fl := f.calls[k]; fl != nil {
+		fl.waiting++
+		return fl, nil
+	}
+	if f.active >= f.limit {
+		return nil, &UnavailableError{time.Second, "too many introspections are under way"}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), f.timeout)
+	fl := &flight[V]{cancel: cancel, waiting: 1, done: make(chan struct{})}
+	f.calls[k] = fl
+	f.active++
+	f.running.Add(1)
+	go f.run(ctx, k, fl, work)
+	return fl, nil
+}
+
+func (f *flights[K, V]) run(ctx context.Context, k K, fl *flight[V], work func(context.Context) (V, error)) {
+	defer f.running.Done()
+	defer func() {
+		if p := recover(); p != nil {
+			fl.err = fmt.Errorf("%w: panic: %v", ErrIssuer, p)
+		}
+		f.mu.Lock()
+		f.forget(k, fl)
+		f.active--
+		f.mu.Unlock()
+		fl.cancel()
+		close(fl.done)
+	}()
+	fl.value, fl.err = work(ctx)
+}
+
+// leave counts one caller out, and cancels the flight when it was the last. Whoever asks after that starts anew.
+func (f *flights[K, V]) leave(k K, fl *flight[V]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fl.waiting--
+	if fl.waiting == 0 {
+		f.forget(k, fl)
+		fl.cancel()
+	}
+}
+
+// forget takes fl out of the calls, unless a later flight has its place. f.mu is held.
+func (f *flights[K, V]) forget(k K, fl *flight[V]) {
+	if f.calls[k] == fl {
+		delete(f.calls, k)
+	}
+}
+
+// close cancels every flight, waits for their end, and lets none begin.
+func (f *flights[K, V]) close() {
+	f.mu.Lock()
+	f.closed = true
+	for _, fl := range f.calls {
+		fl.cancel()
+	}
+	f.mu.Unlock()
+	f.running.Wait()
+}

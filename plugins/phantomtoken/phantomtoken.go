@@ -1,0 +1,297 @@
+// Package phantomtoken turns a reference, the opaque string a client holds, into a phantom token: a JWT for one
+// route's audience and scopes.
+//
+// A Swapper answers from its cache, or else asks the issuer by introspection (RFC 7662, application/jwt), once for all
+// that wait for the same answer. What the issuer says is verified before anybody gets it and before it is cached. The
+// cache holds facts beside each token, so that a policy judges a hit as it judges a miss, without parsing anything.
+//
+// The package decides whether a token is what was asked for, not whether that is enough for a route: see package
+// policy.
+package phantomtoken
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/phantomgate/phantomgate/plugins/policy"
+)
+
+// Config is what a Swapper needs to know. All of it is required, except where a default is named.
+type Config struct {
+	// Issuer is the issuer's name as in `iss`; Tenant the one whose tokens are taken.
+	Issuer, Tenant string
+	// IntrospectionEndpoint and JWKSURI are where the issuer is asked.
+	IntrospectionEndpoint, JWKSURI string
+	// ClientID and ClientSecret authenticate this gateway to the issuer.
+	ClientID, ClientSecret string
+	// Timeout bounds one introspection together with the verification of its answer.
+	Timeout time.Duration
+
+	// MaxAge is the longest life of a cached token.
+	MaxAge time.Duration
+	// MaxBytes bounds the cached tokens, rounded down to whole MiB, at least one. The index comes on top.
+	MaxBytes int64
+	// NegativeMaxAge is how long a "no" is remembered, NegativeEntries how many are.
+	NegativeMaxAge  time.Duration
+	NegativeEntries int
+
+	// MaxInFlight bounds the introspections under way at once; 256 when 0.
+	MaxInFlight int
+	// Transport carries requests to the issuer. The default is a transport of the Swapper's own, without a proxy.
+	Transport http.RoundTripper
+	// Logger takes failures of the issuer. No token and no secret is logged.
+	Logger *slog.Logger
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Token is a verified phantom token.
+type Token struct {
+	// Header is the Authorization header that carries it, ready to be put in a request. It must not be changed.
+	Header []string
+	// Facts are what policy judges.
+	Facts policy.Facts
+}
+
+// The reasons for which there is no token. Each may come wrapped; errors.Is and errors.As find them.
+var (
+	// ErrInactive: garbage, unknown, expired or revoked.
+	ErrInactive = errors.New("the reference is not active")
+	// ErrInsufficient: alive, and without anything for this audience and these scopes.
+	ErrInsufficient = errors.New("the token has nothing for this audience and these scopes")
+	// ErrIssuer: the issuer's answer cannot be used.
+	ErrIssuer = errors.New("the issuer's answer is not usable")
+	// ErrTimeout: the issuer did not answer in time.
+	ErrTimeout = errors.New("the issuer did not answer in time")
+)
+
+// UnavailableError says that the token cannot be checked now.
+type UnavailableError struct {
+	// RetryAfter is when to try again.
+	RetryAfter time.Duration
+	reason     string
+}
+
+func (e *UnavailableError) Error() string { return "the token cannot be checked now: " + e.reason }
+
+// Ask is what one route asks the issuer for. Routes that ask for the same share what is cached.
+type Ask struct {
+	audience string
+	scopes   []string // sorted
+	id       [16]byte // stands for issuer, tenant, audience and scopes in every cache key
+	form     string   // the constant part of the introspection request
+}
+
+// Swapper swaps references for phantom tokens. It is safe for concurrent use.
+type Swapper struct {
+	issuer, tenant string
+
+	store    *store
+	negative *negativeStore
+	flights  *flights[key, Token]
+	breaker  *breaker
+	source   *introspection
+	verifier *verifier
+
+	maxAge time.Duration
+	logger *slog.Logger
+	now    func() time.Time
+	jitter func() float64
+}
+
+const defaultMaxInFlight = 256
+
+// New makes a Swapper. It does not ask the issuer. The caller ends it with Close.
+func New(cfg Config) (*Swapper, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	client := newClient(cfg.Transport)
+	store, err := newStore(cfg.MaxBytes, cfg.MaxAge)
+	if err != nil {
+		return nil, err
+	}
+	maxInFlight := cfg.MaxInFlight
+	if maxInFlight == 0 {
+		maxInFlight = defaultMaxInFlight
+	}
+	return &Swapper{
+		issuer: cfg.Issuer, tenant: cfg.Tenant,
+		store:    store,
+		negative: newNegativeStore(cfg.NegativeEntries, cfg.NegativeMaxAge),
+		flights:  newFlights[key, Token](cfg.Timeout, maxInFlight),
+		breaker:  newBreaker(),
+		source:   newIntrospection(cfg, client),
+		verifier: newVerifier(cfg, newKeySet(cfg, client)),
+		maxAge:   cfg.MaxAge, logger: cfg.Logger, now: cfg.Now, jitter: randomJitter,
+	}, nil
+}
+
+func (c Config) check() error {
+	var errs []error
+	for _, f := range []struct{ name, value string }{
+		{"Issuer", c.Issuer}, {"Tenant", c.Tenant}, {"IntrospectionEndpoint", c.IntrospectionEndpoint},
+		{"JWKSURI", c.JWKSURI}, {"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret},
+	} {
+		if f.value == "" {
+			errs = append(errs, fmt.Errorf("%s is missing", f.name))
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"Timeout", int64(c.Timeout)}, {"MaxAge", int64(c.MaxAge)}, {"MaxBytes", c.MaxBytes},
+		{"NegativeMaxAge", int64(c.NegativeMaxAge)}, {"NegativeEntries", int64(c.NegativeEntries)},
+	} {
+		if f.value <= 0 {
+			errs = append(errs, fmt.Errorf("%s must be above zero", f.name))
+		}
+	}
+	if c.Logger == nil || c.Now == nil {
+		errs = append(errs, errors.New("Logger and Now are needed"))
+	}
+	return errors.Join(errs...)
+}
+
+// Ask prepares what a route asks for; scopes must be sorted, at most policy.MaxScopes, each once.
+func (s *Swapper) Ask(audience string, scopes []string) *Ask {
+	a := &Ask{audience: audience, scopes: slices.Clone(scopes)}
+	a.form = url.Values{"audience": {audience}, "scope": {strings.Join(scopes, " ")}}.Encode()
+
+	var material []byte
+	for _, part := range append([]string{s.issuer, s.tenant, audience}, scopes...) {
+		// The length before each part keeps two lists of parts from reading alike.
+		material = binary.BigEndian.AppendUint64(material, uint64(len(part)))
+		material = append(material, part...)
+	}
+	sum := sha256.Sum256(material)
+	copy(a.id[:], sum[:])
+	return a
+}
+
+// Swap returns the phantom token for reference and ask, and whether that was known without asking the issuer. On an
+// error there is no token, and the error is one of those of this package or ctx's own.
+func (s *Swapper) Swap(ctx context.Context, reference string, ask *Ask) (token Token, cached bool, err error) {
+	if len(reference) != referenceLength {
+		return Token{}, true, ErrInactive
+	}
+	hit := &slot{key: keyOf(reference, ask)}
+	now := s.now()
+	if facts, ok := s.store.get(hit, now.UnixMilli()); ok {
+		return Token{Header: hit.header[:], Facts: facts}, true, nil
+	}
+	return s.miss(ctx, reference, ask, hit.key, now)
+}
+
+func (s *Swapper) miss(ctx context.Context, reference string, ask *Ask, k key, now time.Time) (Token, bool, error) {
+	if !isReference(reference) {
+		return Token{}, true, ErrInactive
+	}
+	if reason := s.negative.get(k, now); reason != nil {
+		return Token{}, true, reason
+	}
+	token, err := s.flights.do(ctx, k, func(ctx context.Context) (Token, error) {
+		return s.fly(ctx, reference, ask, k)
+	})
+	return token, false, err
+}
+
+// fly asks the issuer, verifies its answer and remembers it, for everybody who waits for k.
+func (s *Swapper) fly(ctx context.Context, reference string, ask *Ask, k key) (Token, error) {
+	// Another flight may have landed between this caller's look into the cache and now.
+	again := &slot{key: k}
+	if facts, ok := s.store.get(again, s.now().UnixMilli()); ok {
+		return Token{Header: again.header[:], Facts: facts}, nil
+	}
+	sent := s.now()
+	found, err := s.askIssuer(ctx, reference, ask)
+	if err == nil {
+		var facts policy.Facts
+		if facts, err = s.verifier.verify(ctx, found.jwt, ask); err == nil {
+			return s.land(k, found, facts, sent), nil
+		}
+	}
+	switch {
+	case errors.Is(err, ErrInactive):
+		s.negative.put(k, ErrInactive, s.now())
+	case errors.Is(err, ErrInsufficient):
+		s.negative.put(k, ErrInsufficient, s.now())
+	case errors.Is(err, context.Canceled), isUnavailable(err):
+		// Nobody waits any more; or the breaker is open, which was logged when it opened.
+	default:
+		s.logger.Warn("introspection failed", "audience", ask.audience, "error", err)
+	}
+	return Token{}, err
+}
+
+// land makes a verified answer a Token and caches it for as long as everybody agrees to. An answer that was overtaken
+// by a revocation while it was in flight must not get further than here.
+func (s *Swapper) land(k key, found answer, facts policy.Facts, sent time.Time) Token {
+	landed := &slot{key: k, header: [1]string{"Bearer " + found.jwt}}
+	if until := s.servedUntil(found, facts, sent); until > s.now().UnixMilli() {
+		if err := s.store.put(landed, facts, until); err != nil {
+			s.logger.Warn("a phantom token was not cached", "error", err)
+		}
+	}
+	return Token{Header: landed.header[:], Facts: facts}
+}
+
+// servedUntil returns the moment, in Unix milliseconds, from which a cached answer is not served: the earliest of the
+// token's own end, the answer's Cache-Control and our maximum, up to a tenth earlier, so that tokens that were fetched
+// together are not all asked for again together. Time is counted from when we asked, as the issuer may have been slow.
+func (s *Swapper) servedUntil(found answer, facts policy.Facts, sent time.Time) int64 {
+	life := s.maxAge
+	if found.limited {
+		life = min(life, found.maxAge)
+	}
+	life = min(life, time.UnixMilli(facts.Expires).Sub(sent))
+	return sent.UnixMilli() + int64(float64(life.Milliseconds())*(1-s.jitter()/10))
+}
+
+// askIssuer asks the issuer if the breaker allows it.
+func (s *Swapper) askIssuer(ctx context.Context, reference string, ask *Ask) (answer, error) {
+	attempt, wait := s.breaker.enter(s.now())
+	if wait > 0 {
+		return answer{}, &UnavailableError{wait, "the issuer has been failing"}
+	}
+	found, err := s.source.ask(ctx, reference, ask)
+	if change := s.breaker.leave(attempt, verdictOf(err), s.now()); change != "" {
+		s.logger.Warn("circuit breaker of the issuer", "state", change, "error", err)
+	}
+	return found, err
+}
+
+// verdictOf tells what an answer says about the issuer's health: an issuer that refuses us is a healthy one.
+func verdictOf(err error) verdict {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return unknown
+	case errors.Is(err, ErrTimeout), isUnavailable(err):
+		return failed
+	}
+	return worked
+}
+
+func isUnavailable(err error) bool {
+	var unavailable *UnavailableError
+	return errors.As(err, &unavailable)
+}
+
+// Close cancels what is under way, waits until it has ended, and closes idle connections. Afterwards whatever is not
+// cached is refused.
+func (s *Swapper) Close() error {
+	s.flights.close()
+	s.verifier.keys.close()
+	s.source.client.CloseIdleConnections()
+	return s.store.close()
+}

@@ -1,0 +1,140 @@
+package phantomtoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/phantomgate/phantomgate/plugins/policy"
+)
+
+// verifier checks that a JWT is the phantom token that was asked for (RFC 9068 section 4).
+type verifier struct {
+	issuer, tenant string
+	keys           *keySet
+	now            func() time.Time
+	parser         *jwt.Parser
+}
+
+// clockSkew is how far the issuer's clock may differ from ours.
+const clockSkew = 10 * time.Second
+
+const defaultTenant = "default"
+
+// claims are those of a phantom token that the gateway judges by.
+type claims struct {
+	jwt.RegisteredClaims
+	Scope    string           `json:"scope"`
+	AuthTime *jwt.NumericDate `json:"auth_time"`
+	ACR      string           `json:"acr"`
+	Tenant   string           `json:"tenant"`
+}
+
+func newVerifier(cfg Config, keys *keySet) *verifier {
+	return &verifier{
+		issuer: cfg.Issuer, tenant: cfg.Tenant, keys: keys, now: cfg.Now,
+		parser: jwt.NewParser(
+			// An allow-list: neither "none" nor anything symmetric.
+			jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256", "PS256"}),
+			jwt.WithIssuer(cfg.Issuer),
+			jwt.WithExpirationRequired(),
+			jwt.WithIssuedAt(),
+			jwt.WithLeeway(clockSkew),
+			jwt.WithTimeFunc(cfg.Now),
+			jwt.WithStrictDecoding(),
+		),
+	}
+}
+
+// verify returns the facts of raw, which is then a token for ask and nothing else. A token that has just expired is
+// inactive; anything else that is wrong with it is the issuer's fault, not the client's.
+func (v *verifier) verify(ctx context.Context, raw string, ask *Ask) (policy.Facts, error) {
+	var c claims
+	var keyErr error
+	token, err := v.parser.ParseWithClaims(raw, &c, func(token *jwt.Token) (key any, err error) {
+		if err := checkHeader(token.Header); err != nil {
+			return nil, err
+		}
+		key, keyErr = v.keys.key(ctx, token)
+		return key, keyErr
+	})
+	switch {
+	case undecided(keyErr):
+		return policy.Facts{}, keyErr // the key could not be had; that says nothing about the token
+	case err != nil:
+		return policy.Facts{}, fmt.Errorf("%w: %w", ErrIssuer, err)
+	case !token.Valid:
+		return policy.Facts{}, fmt.Errorf("%w: its JWT is not valid", ErrIssuer)
+	}
+	if err := v.checkClaims(&c, ask); err != nil {
+		return policy.Facts{}, fmt.Errorf("%w: %w", ErrIssuer, err)
+	}
+	scopes, err := scopeMask(c.Scope, ask.scopes)
+	if err != nil {
+		return policy.Facts{}, fmt.Errorf("%w: %w", ErrIssuer, err)
+	}
+	if !v.now().Before(c.ExpiresAt.Time) {
+		return policy.Facts{}, ErrInactive
+	}
+	facts := policy.Facts{Expires: c.ExpiresAt.UnixMilli(), Scopes: scopes, ACR: c.ACR}
+	if c.AuthTime != nil {
+		facts.AuthTime = c.AuthTime.Unix()
+	}
+	return facts, nil
+}
+
+// undecided tells whether err says that something could not be checked, rather than what came of it.
+func undecided(err error) bool {
+	return errors.Is(err, ErrTimeout) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		isUnavailable(err)
+}
+
+// checkHeader refuses other kinds of JWT (an ID token, a security event), and extensions that would have to be
+// understood (RFC 7515 section 4.1.11).
+func checkHeader(header map[string]any) error {
+	typ, _ := header["typ"].(string)
+	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	if typ != "at+jwt" {
+		return errors.New("its JWT's typ is not at+jwt")
+	}
+	if _, critical := header["crit"]; critical {
+		return errors.New("its JWT has critical extensions")
+	}
+	return nil
+}
+
+// checkClaims checks what the parser has not: a phantom token names one audience, that of the route, and its tenant.
+func (v *verifier) checkClaims(c *claims, ask *Ask) error {
+	if len(c.Audience) != 1 || c.Audience[0] != ask.audience {
+		return errors.New("its JWT is not for this audience alone")
+	}
+	if c.IssuedAt == nil {
+		return errors.New("its JWT has no iat")
+	}
+	tenant := c.Tenant
+	if tenant == "" {
+		tenant = defaultTenant
+	}
+	if tenant != v.tenant {
+		return errors.New("its JWT is of another tenant")
+	}
+	return nil
+}
+
+// scopeMask returns which of the asked scopes a token carries. One that was not asked for would let the API be told
+// more than its route asks for.
+func scopeMask(scope string, asked []string) (mask uint64, err error) {
+	for name := range strings.FieldsSeq(scope) {
+		i, ok := slices.BinarySearch(asked, name)
+		if !ok {
+			return 0, errors.New("its JWT carries a scope that was not asked for")
+		}
+		mask |= 1 << i
+	}
+	return mask, nil
+}
