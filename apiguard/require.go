@@ -57,7 +57,7 @@ func (g *Guard) check(r *http.Request, scopes []string) (Claims, *refusal) {
 	case errors.Is(err, errSeveralHeaders):
 		return Claims{}, &refusal{status: http.StatusBadRequest, code: "invalid_request", description: err.Error()}
 	case errors.Is(err, errNoBearer):
-		return Claims{}, &refusal{status: http.StatusUnauthorized, code: "unauthorized", description: err.Error(), bare: true}
+		return Claims{}, &refusal{status: http.StatusUnauthorized, code: "unauthorized_request", description: err.Error(), bare: true}
 	case err != nil:
 		return Claims{}, &refusal{status: http.StatusUnauthorized, code: "invalid_token", description: err.Error()}
 	}

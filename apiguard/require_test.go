@@ -86,7 +86,7 @@ func wantRefusal(t *testing.T, resp *http.Response, status int, code string) {
 		if resp.Header.Get("Retry-After") == "" || challenge != "" {
 			t.Errorf("a 503 needs Retry-After and no challenge, has %q and %q", resp.Header.Get("Retry-After"), challenge)
 		}
-	case code == "unauthorized":
+	case code == "unauthorized_request":
 		if challenge != `Bearer realm="eventcatalog"` {
 			t.Errorf("challenge %q, want a bare one", challenge)
 		}
@@ -292,10 +292,10 @@ func TestRequestsWithoutOneToken(t *testing.T) {
 		status        int
 		code          string
 	}{
-		"none":           {nil, http.StatusUnauthorized, "unauthorized"},
-		"empty":          {[]string{""}, http.StatusUnauthorized, "unauthorized"},
-		"basic":          {[]string{"Basic YTpi"}, http.StatusUnauthorized, "unauthorized"},
-		"another scheme": {[]string{"Bearerish x"}, http.StatusUnauthorized, "unauthorized"},
+		"none":           {nil, http.StatusUnauthorized, "unauthorized_request"},
+		"empty":          {[]string{""}, http.StatusUnauthorized, "unauthorized_request"},
+		"basic":          {[]string{"Basic YTpi"}, http.StatusUnauthorized, "unauthorized_request"},
+		"another scheme": {[]string{"Bearerish x"}, http.StatusUnauthorized, "unauthorized_request"},
 		"two":            {[]string{good, good}, http.StatusBadRequest, "invalid_request"},
 		"two schemes":    {[]string{"Basic YTpi", good}, http.StatusBadRequest, "invalid_request"},
 	} {
@@ -304,7 +304,7 @@ func TestRequestsWithoutOneToken(t *testing.T) {
 	t.Run("token in the query", func(t *testing.T) {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/events?access_token="+r.key.good(t), nil))
-		wantRefusal(t, rec.Result(), http.StatusUnauthorized, "unauthorized")
+		wantRefusal(t, rec.Result(), http.StatusUnauthorized, "unauthorized_request")
 	})
 	t.Run("identity in other headers", func(t *testing.T) {
 		req := httptest.NewRequest(http.MethodGet, "/events", nil)
@@ -313,7 +313,7 @@ func TestRequestsWithoutOneToken(t *testing.T) {
 		}
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, req)
-		wantRefusal(t, rec.Result(), http.StatusUnauthorized, "unauthorized")
+		wantRefusal(t, rec.Result(), http.StatusUnauthorized, "unauthorized_request")
 	})
 }
 
