@@ -1,0 +1,127 @@
+// Package caddy puts phantomgate before APIs that Caddy serves: it swaps the opaque reference a client sends for the
+// phantom token its route allows, and refuses whatever no rule lets through.
+//
+// Two modules share one configuration, which is gateway.Config split in two. The app (phantomgate) says whose
+// references these are and how much to remember; the handler (http.handlers.phantom_token) says what each route asks
+// for. In a Caddyfile:
+//
+//	{
+//		phantomgate {
+//			issuer https://login.example.com {
+//				client       gateway
+//				secret_file  /run/secrets/gateway    # or: secret_env NAME
+//			}
+//		}
+//	}
+//
+//	api.example.com {
+//		phantom_token {
+//			open GET /health
+//
+//			audience eventcatalog {
+//				GET  /api/eventcatalog/events    eventcatalog.read
+//				POST /api/eventcatalog/events    eventcatalog.write
+//			}
+//		}
+//		reverse_proxy localhost:9001
+//	}
+//
+// A rule is a line: methods (none: all that no other rule of the path names), a path, and the scopes it needs. What
+// more it asks for stands in a block of its own:
+//
+//	DELETE /api/eventcatalog/events/* {
+//		any_scope  eventcatalog.write eventcatalog.admin
+//		acr        urn:example:strong
+//		max_age    5m
+//	}
+//
+// # Which path is judged
+//
+// The path as it is when the request comes to phantom_token. In a Caddyfile that is after `rewrite`, `uri`,
+// `try_files` and the prefix that an enclosing `handle_path` strips, and before `handle`, `handle_path`, `route` and
+// `reverse_proxy`: write the rules for that path. What rewrites later (`handle_path` beside phantom_token, `rewrite`
+// inside `reverse_proxy`) changes a path that has been judged.
+//
+// It also comes before basic_auth, forward_auth and request_header, so that identity headers which Caddy itself adds
+// stay, while those from outside are gone.
+//
+// # What it does not do
+//
+// It does not replace placeholders: nothing that decides about access may depend on a request's content. {$NAME} works
+// everywhere, since Caddy replaces it when it reads the file. A reload begins with an empty cache, and each
+// phantom_token has its own.
+package caddy
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/phantomgate/phantomgate/plugins/gateway"
+)
+
+// appName is the app's module ID, its key under "apps" and its name in the Caddyfile.
+const appName = "phantomgate"
+
+// init registers the modules: Caddy knows no other way.
+func init() {
+	caddy.RegisterModule(new(App))
+	caddy.RegisterModule(new(Handler))
+	httpcaddyfile.RegisterGlobalOption(appName, parseApp)
+	httpcaddyfile.RegisterDirective(directive, parseDirective)
+	// After all that may change the path, before all that may add identity headers or answer.
+	httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.After, "try_files")
+}
+
+// App is the part of gateway.Config that all handlers share. Its members are kept as they were written, so that the
+// core's strict parser reads them and reports all faults of app and handler at once.
+type App struct {
+	Issuer          json.RawMessage `json:"issuer,omitempty"`
+	Cache           json.RawMessage `json:"cache,omitempty"`
+	IdentityHeaders json.RawMessage `json:"identityHeaders,omitempty"`
+
+	// CaddyfileFaults is how the global option hands its faults to the directives, which report them with their own.
+	// An app that has any does not start. It is not for people to write.
+	CaddyfileFaults []string `json:"caddyfileFaults,omitempty"`
+}
+
+// CaddyModule tells Caddy the app's name.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: appName, New: func() caddy.Module { return new(App) }}
+}
+
+// Start checks the app, for a config without any handler; with one, all has been checked when that was provisioned.
+func (a *App) Start() error {
+	_, err := a.config(nil)
+	var faults []error
+	for _, f := range faultsOf(err) {
+		if !ofRoutes(f) {
+			faults = append(faults, f)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Stop has nothing to end: the gateways belong to the handlers.
+func (*App) Stop() error { return nil }
+
+// config reads the app together with a handler's routes.
+func (a *App) config(routes json.RawMessage) (gateway.Config, error) {
+	if len(a.CaddyfileFaults) > 0 {
+		return gateway.Config{}, joinLines(a.CaddyfileFaults)
+	}
+	document, err := json.Marshal(struct {
+		Issuer          json.RawMessage `json:"issuer,omitempty"`
+		Cache           json.RawMessage `json:"cache,omitempty"`
+		IdentityHeaders json.RawMessage `json:"identityHeaders,omitempty"`
+		Routes          json.RawMessage `json:"routes,omitempty"`
+	}{a.Issuer, a.Cache, a.IdentityHeaders, routes})
+	if err != nil {
+		return gateway.Config{}, err
+	}
+	return gateway.Parse(document)
+}
+
+var _ caddy.App = (*App)(nil)

@@ -1,0 +1,210 @@
+package caddy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/phantomgate/phantomgate/plugins/plugintest"
+
+	_ "github.com/phantomgate/phantomgate/plugins/caddy"
+)
+
+// server runs a real Caddy in this process, its access log on and every log at its most talkative level.
+type server struct {
+	// before and after are handlers around phantom_token, for tests of what stands beside it.
+	before, after []any
+}
+
+func (server) Name() string { return "Caddy" }
+
+func (s server) Start(t testing.TB, config []byte, upstreamURL string) (plugintest.Gateway, error) {
+	t.Helper()
+	address := freeAddress(t)
+	logFile := filepath.Join(t.TempDir(), "caddy.log")
+	if err := caddy.Load(s.config(t, config, address, upstreamURL, logFile), true); err != nil {
+		return plugintest.Gateway{}, err
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping Caddy: %v", err)
+		}
+	})
+	return plugintest.Gateway{URL: "http://" + address, Log: func() string {
+		content, err := os.ReadFile(logFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}}, nil
+}
+
+// config splits gateway.Config into app and handler.
+func (s server) config(t testing.TB, config []byte, address, upstreamURL, logFile string) []byte {
+	var c map[string]json.RawMessage
+	if err := json.Unmarshal(config, &c); err != nil {
+		t.Fatal(err)
+	}
+	handler := map[string]any{"handler": "phantom_token", "routes": c["routes"]}
+	delete(c, "routes")
+	proxy := map[string]any{"handler": "reverse_proxy",
+		"upstreams": []any{map[string]any{"dial": strings.TrimPrefix(upstreamURL, "http://")}}}
+	handlers := append(append(append([]any{}, s.before...), handler), append(s.after, proxy)...)
+	document, err := json.Marshal(map[string]any{
+		"admin": map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
+		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{"level": "DEBUG",
+			"writer": map[string]any{"output": "file", "filename": logFile, "roll": false}}}},
+		"storage": map[string]any{"module": "file_system", "root": t.TempDir()},
+		"apps": map[string]any{
+			"phantomgate": c,
+			"http": map[string]any{"servers": map[string]any{"test": map[string]any{
+				"listen": []string{address}, "automatic_https": map[string]any{"disable": true},
+				"logs":   map[string]any{},
+				"routes": []any{map[string]any{"handle": handlers}},
+			}}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// TestSuite is the suite that every binding passes.
+func TestSuite(t *testing.T) { plugintest.Run(t, server{}) }
+
+// TestJudgesTheForwardedPath has Caddy strip a prefix before phantom_token: the rules are about what the upstream is
+// asked for, and a path that is only normal before the stripping is refused.
+func TestJudgesTheForwardedPath(t *testing.T) {
+	strip := map[string]any{"handler": "rewrite", "strip_path_prefix": "/v1"}
+	issuer, upstream := plugintest.NewIssuer(t), plugintest.NewUpstream(t)
+	gateway, err := server{before: []any{strip}}.Start(t, plugintest.NewConfig(issuer.URL).JSON(t), upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &plugintest.Walk{T: t, Issuer: issuer, Upstream: upstream, Gateway: gateway}
+	reference := issuer.GrantScopes("eventcatalog.read")
+	if got := w.Passed(w.Get("/v1"+plugintest.Events, reference)); got.Path != plugintest.Events {
+		t.Errorf("the upstream was asked for %s", got.Path)
+	}
+	for target, want := range map[string]int{
+		"/v1" + plugintest.AdminOf: 403, "/v1/v1" + plugintest.Events: 404, "/v1/" + plugintest.Events: 400,
+		"/v1%2fapi/eventcatalog/events": 400, "/v1/../v1" + plugintest.Events: 400,
+	} {
+		if got := w.Raw("GET", target, "Authorization: Bearer "+reference); got.Status != want {
+			t.Errorf("%s was answered %d; want %d", target, got.Status, want)
+		}
+	}
+	if n := len(upstream.Received()); n != 1 {
+		t.Errorf("the upstream got %d requests; want 1", n)
+	}
+}
+
+// TestCaddysOwnIdentityHeadersStay: what an operator has Caddy add behind phantom_token is the operator's word.
+func TestCaddysOwnIdentityHeadersStay(t *testing.T) {
+	add := map[string]any{"handler": "headers",
+		"request": map[string]any{"set": map[string]any{"X-User": []string{"from-caddy"}}}}
+	issuer, upstream := plugintest.NewIssuer(t), plugintest.NewUpstream(t)
+	gateway, err := server{after: []any{add}}.Start(t, plugintest.NewConfig(issuer.URL).JSON(t), upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &plugintest.Walk{T: t, Issuer: issuer, Upstream: upstream, Gateway: gateway}
+	r := w.Request("GET", plugintest.Events, issuer.GrantScopes("eventcatalog.read"))
+	r.Header.Set("X-User", "mallory")
+	if got := w.Passed(w.Do(r)).Header.Values("X-User"); len(got) != 1 || got[0] != "from-caddy" {
+		t.Errorf("the upstream got X-User %q", got)
+	}
+}
+
+// TestRefusedAtLoad: what the core's parser does not see.
+func TestRefusedAtLoad(t *testing.T) {
+	load := func(t *testing.T, change func(document map[string]any)) error {
+		var document map[string]any
+		config := plugintest.NewConfig("http://127.0.0.1:1").JSON(t)
+		log := filepath.Join(t.TempDir(), "log")
+		if err := json.Unmarshal(server{}.config(t, config, freeAddress(t), "http://127.0.0.1:1", log), &document); err != nil {
+			t.Fatal(err)
+		}
+		change(document["apps"].(map[string]any))
+		changed, err := json.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { caddy.Stop() })
+		return caddy.Load(changed, true)
+	}
+	for name, test := range map[string]struct {
+		change func(apps map[string]any)
+		says   string
+	}{
+		"no app": {func(apps map[string]any) { delete(apps, "phantomgate") }, "there is no phantomgate app"},
+		"log_credentials": {func(apps map[string]any) {
+			http := apps["http"].(map[string]any)["servers"].(map[string]any)["test"].(map[string]any)
+			http["logs"] = map[string]any{"should_log_credentials": true}
+		}, "log_credentials would write"},
+		"an app without a handler": {func(apps map[string]any) {
+			delete(apps, "http")
+			delete(apps["phantomgate"].(map[string]any)["issuer"].(map[string]any), "clientId")
+		}, "issuer.clientId: missing"},
+		"a member nobody knows": {func(apps map[string]any) {
+			apps["phantomgate"].(map[string]any)["feed"] = true
+		}, `unknown field "feed"`},
+		"faults of the global option": {func(apps map[string]any) {
+			apps["phantomgate"].(map[string]any)["caddyfileFaults"] = []string{"Caddyfile:3: wrong"}
+		}, "Caddyfile:3: wrong"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := load(t, test.change); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("loading said %v; want %q", err, test.says)
+			}
+		})
+	}
+	if err := load(t, func(map[string]any) {}); err != nil {
+		t.Errorf("the config all these are changed from was refused: %v", err)
+	}
+}
+
+// TestReloads: what a config held has ended when the next has taken over.
+func TestReloads(t *testing.T) {
+	issuer, upstream := plugintest.NewIssuer(t), plugintest.NewUpstream(t)
+	w := &plugintest.Walk{T: t, Issuer: issuer, Upstream: upstream}
+	reload := func() {
+		t.Helper()
+		var err error
+		if w.Gateway, err = (server{}).Start(t, plugintest.NewConfig(issuer.URL).JSON(t), upstream.URL); err != nil {
+			t.Fatal(err)
+		}
+		w.Passed(w.Get(plugintest.Events, issuer.GrantScopes("eventcatalog.read")))
+	}
+	reload() // what Caddy starts once and keeps
+	before := goroutines()
+	for range 100 {
+		reload()
+	}
+	after := settled(before)
+	for place, n := range after {
+		if strings.Contains(place, "phantomgate") && n > before[place] {
+			t.Errorf("after 100 reloads %d goroutines are at %s; before, %d", n, place, before[place])
+		}
+	}
+	if total(after) > total(before)+10 {
+		t.Errorf("after 100 reloads there are %d goroutines; before, %d: %s", total(after), total(before), fmt.Sprint(after))
+	}
+}

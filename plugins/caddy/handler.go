@@ -1,0 +1,72 @@
+package caddy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/phantomgate/phantomgate/plugins/gateway"
+)
+
+// directive is the handler's name in JSON and in the Caddyfile.
+const directive = "phantom_token"
+
+// Handler lets a request pass to the next handler when its route allows, with the phantom token in place of the
+// reference, and answers all others itself.
+type Handler struct {
+	// Routes is gateway.Config's routes, kept as written for the core's strict parser.
+	Routes json.RawMessage `json:"routes,omitempty"`
+
+	gateway *gateway.Gateway
+}
+
+// CaddyModule tells Caddy the handler's name.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers." + directive, New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision makes the gateway. It asks nobody: an issuer that is down does not keep Caddy from starting.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil && server.Logs.ShouldLogCredentials {
+		return errors.New("log_credentials would write every reference and phantom token to the access log; remove it from this server")
+	}
+	app, err := ctx.AppIfConfigured(appName)
+	if err != nil {
+		return fmt.Errorf("there is no %s app to say who the issuer is; add it: %w", appName, err)
+	}
+	config, err := app.(*App).config(h.Routes)
+	if err != nil {
+		return err
+	}
+	h.gateway, err = gateway.New(config, gateway.Options{Logger: ctx.Slogger()})
+	return err
+}
+
+// Cleanup ends what the gateway holds. Caddy calls it when a new config has taken over, and after a failed Provision.
+func (h *Handler) Cleanup() error {
+	if h.gateway == nil {
+		return nil
+	}
+	return h.gateway.Close()
+}
+
+// ServeHTTP answers a refusal, or passes the request on, fit for the API.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	outcome := h.gateway.Authorize(r)
+	if refusal := outcome.Refusal(); refusal != nil {
+		refusal.Write(w)
+		return nil
+	}
+	outcome.Apply(r)
+	return next.ServeHTTP(w, r)
+}
+
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
