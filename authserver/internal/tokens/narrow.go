@@ -44,15 +44,15 @@ func (a Ask) covers(audience, scope string) bool {
 		(len(a.Scopes) == 0 || slices.Contains(a.Scopes, scope))
 }
 
-// visible gives those claims that at least one of the audiences may see. Claims that the token itself defines are never
-// taken from the user's, whatever the config says.
+// visible gives those claims that at least one of the audiences may see. None of them has a name of the protocol's:
+// config refuses that for audiences and users alike.
 func visible[V any](catalogue Catalogue, audiences []string, claims map[string]V) map[string]V {
 	var seen map[string]V
 	for _, name := range audiences {
 		audience, _ := catalogue.Audience(name)
 		for _, claim := range audience.Claims {
 			value, ok := claims[claim]
-			if !ok || reserved(claim) {
+			if !ok {
 				continue
 			}
 			if seen == nil {
@@ -62,14 +62,4 @@ func visible[V any](catalogue Catalogue, audiences []string, claims map[string]V
 		}
 	}
 	return seen
-}
-
-// reserved tells whether a claim means something in a token or an introspection answer.
-func reserved(claim string) bool {
-	switch claim {
-	case "iss", "sub", "aud", "client_id", "scope", "iat", "nbf", "exp", "jti", "auth_time", "acr", "amr", "sid", "tenant",
-		"act", "cnf", "azp", "active", "token_type", "username":
-		return true
-	}
-	return false
 }

@@ -1,0 +1,85 @@
+// Package grants turns what a user, or a machine client, allowed one client into tokens: a grant begins with a code or
+// with client credentials, and its access and refresh tokens descend from it, born under its generations.
+//
+// It authenticates nobody: the client it is handed has proved itself, or is a public one whose proof is PKCE. Whatever is
+// unknown, expired, revoked, someone else's, or not as it was asked for is refused as the RFCs say, as an oauth.Error;
+// any other error means that nothing was issued.
+package grants
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/phantomgate/phantomgate/authserver/internal/config"
+	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
+	"github.com/phantomgate/phantomgate/authserver/internal/seal"
+	"github.com/phantomgate/phantomgate/authserver/internal/storage"
+	"github.com/phantomgate/phantomgate/authserver/internal/tokens"
+	"github.com/phantomgate/phantomgate/authserver/internal/users"
+)
+
+// Store is what this room asks of the storage. Each method that writes is one transaction.
+type Store interface {
+	CreateGrantWithCode(ctx context.Context, grant storage.Grant, code storage.Code, consent *storage.Consent) error
+	CreateGrantWithToken(ctx context.Context, grant storage.Grant, access storage.AccessToken) error
+	FindCode(ctx context.Context, tenant string, hash []byte) (storage.LiveCode, error)
+	RedeemCode(ctx context.Context, tenant string, hash []byte, now time.Time, access storage.AccessToken, refresh *storage.RefreshToken) error
+	FindRefresh(ctx context.Context, tenant string, hash []byte) (storage.LiveRefresh, error)
+	RotateRefresh(ctx context.Context, tenant string, hash []byte, now time.Time, answer []byte, access storage.AccessToken, refresh storage.RefreshToken) error
+}
+
+// Users finds a user who can still log in.
+type Users interface {
+	Find(tenant, subject string) (users.User, bool)
+}
+
+// Revoker ends a grant whose code or refresh reference was used twice.
+type Revoker interface {
+	Revoke(ctx context.Context, tenant string, kind storage.Kind, target, by string) (storage.Revocation, error)
+}
+
+// Options are what a Service needs; none may be missing.
+type Options struct {
+	Issuer    string // `iss`
+	Store     Store
+	DataKey   seal.Key // wraps every grant's own key
+	Users     Users
+	Audiences tokens.Catalogue
+	Signer    tokens.Signer // of ID tokens
+	Revoker   Revoker
+	Now       func() time.Time
+	Logger    *slog.Logger
+}
+
+// Service issues codes and tokens. It is safe for concurrent use, on several nodes over one database.
+type Service struct{ Options }
+
+// New checks that nothing is missing.
+func New(o Options) (*Service, error) {
+	if o.Issuer == "" || o.Store == nil || o.DataKey == (seal.Key{}) || o.Users == nil || o.Audiences == nil || o.Signer == nil ||
+		o.Revoker == nil || o.Now == nil || o.Logger == nil {
+		return nil, errors.New("grants: every field of Options is needed")
+	}
+	return &Service{o}, nil
+}
+
+// end revokes a grant because something of it was used twice, and tells the log which, never the reference itself.
+func (s *Service) end(ctx context.Context, grant storage.Grant, why string) error {
+	s.Logger.WarnContext(ctx, "grant revoked", "why", why, "grant", grant.ID, "client", grant.ClientID, "subject", grant.Subject)
+	_, err := s.Revoker.Revoke(ctx, grant.Tenant, storage.KindGrant, grant.ID, revokedBy)
+	if errors.Is(err, storage.ErrNotFound) { // swept since it was read
+		return nil
+	}
+	return err
+}
+
+// revokedBy stands in the records of those revocations that nobody asked for.
+const revokedBy = "issuer"
+
+// mayRefresh tells whether a grant of these scopes gives the client refresh references.
+func mayRefresh(client config.Client, offline bool) bool {
+	return slices.Contains(client.GrantTypes, oauth.GrantRefreshToken) && (offline || client.Policy.Refresh == config.RefreshAlways)
+}

@@ -1,0 +1,5 @@
+//go:build fault_order
+
+package token
+
+const birthsFirst = false
