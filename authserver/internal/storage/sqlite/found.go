@@ -1,0 +1,131 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/phantomgate/phantomgate/authserver/internal/storage"
+)
+
+// One read finds the token, its grant, and whether every reach still stands: nothing can come between.
+const accessByHash = `SELECT t.hash, t.jti, t.scope, t.value, t.issued_at, t.expires_at, ` + accessStands + `, ` + grantColumns + `
+	FROM access_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.hash = ?1 AND t.tenant = ?2`
+
+const accessByJTI = `SELECT t.hash, t.jti, t.scope, t.value, t.issued_at, t.expires_at, ` + accessStands + `, ` + grantColumns + `
+	FROM access_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.jti = ?1 AND t.tenant = ?2`
+
+const refreshByHash = `SELECT t.hash, t.scope, t.value, t.issued_at, t.expires_at, t.consumed_at, t.answer, ` + grantStands + `, ` + grantColumns + `
+	FROM refresh_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.hash = ?1 AND t.tenant = ?2`
+
+const codeByHash = `SELECT t.hash, t.value, t.issued_at, t.expires_at, t.consumed_at, ` + grantStands + `, ` + grantColumns + `
+	FROM codes t JOIN grants g ON g.num = t.grant_num WHERE t.hash = ?1 AND t.tenant = ?2`
+
+// Lists go through the user's grants when there is a user, and else along the jti, so that a page ends early.
+const (
+	listColumns = `SELECT t.hash, t.jti, t.scope, t.value, t.issued_at, t.expires_at, ` + accessStands + `, ` + grantColumns
+	listByUser  = listColumns + ` FROM grants g CROSS JOIN access_tokens t ON t.grant_num = g.num
+	WHERE g.tenant = ?1 AND g.subject = ?2 AND g.subject <> '' AND (?3 = '' OR g.client_id = ?3)
+		AND t.jti > ?4 AND t.expires_at > ?5 AND g.expires_at > ?5 AND ` + accessStands + `
+	ORDER BY t.jti LIMIT ?6`
+	listAll = listColumns + ` FROM access_tokens t CROSS JOIN grants g ON g.num = t.grant_num
+	WHERE t.tenant = ?1 AND ?2 = '' AND (?3 = '' OR g.client_id = ?3)
+		AND t.jti > ?4 AND t.expires_at > ?5 AND g.expires_at > ?5 AND ` + accessStands + `
+	ORDER BY t.jti LIMIT ?6`
+)
+
+// accessRow receives the columns of an access token and its grant.
+type accessRow struct {
+	found           storage.LiveAccess
+	issued, expires int64
+	grant           grantRow
+}
+
+func (r *accessRow) dest() []any {
+	t := &r.found
+	return r.grant.dest(&t.Hash, &t.JTI, &t.Scope, &t.Value, &r.issued, &r.expires, &t.Alive)
+}
+
+func (r *accessRow) read() storage.LiveAccess {
+	r.found.Grant = r.grant.read()
+	r.found.GrantID = r.found.Grant.ID
+	r.found.IssuedAt, r.found.ExpiresAt = moment(r.issued), moment(r.expires)
+	return r.found
+}
+
+// FindAccess finds an access token by its reference's hash, or fails with storage.ErrNotFound. It does not look at times.
+func (s *Store) FindAccess(ctx context.Context, tenant string, hash []byte) (storage.LiveAccess, error) {
+	var row accessRow
+	if err := s.point.row(ctx, accessByHash, []any{hash, tenant}, row.dest()...); err != nil {
+		return storage.LiveAccess{}, err
+	}
+	return row.read(), nil
+}
+
+// FindAccessByJTI finds an access token by its jti, as FindAccess does.
+func (s *Store) FindAccessByJTI(ctx context.Context, tenant, jti string) (storage.LiveAccess, error) {
+	var row accessRow
+	if err := s.point.row(ctx, accessByJTI, []any{jti, tenant}, row.dest()...); err != nil {
+		return storage.LiveAccess{}, err
+	}
+	return row.read(), nil
+}
+
+// FindRefresh finds a refresh token, consumed ones too, or fails with storage.ErrNotFound. It does not look at times.
+func (s *Store) FindRefresh(ctx context.Context, tenant string, hash []byte) (storage.LiveRefresh, error) {
+	var (
+		found                     storage.LiveRefresh
+		grant                     grantRow
+		issued, expires, consumed int64
+	)
+	err := s.point.row(ctx, refreshByHash, []any{hash, tenant}, grant.dest(&found.Hash, &found.Scope, &found.Value,
+		&issued, &expires, &consumed, &found.Answer, &found.Alive)...)
+	if err != nil {
+		return storage.LiveRefresh{}, err
+	}
+	found.Grant = grant.read()
+	found.GrantID = found.Grant.ID
+	found.IssuedAt, found.ExpiresAt, found.ConsumedAt = moment(issued), moment(expires), moment(consumed)
+	return found, nil
+}
+
+// FindCode finds a code, consumed ones too, or fails with storage.ErrNotFound. It does not look at times.
+func (s *Store) FindCode(ctx context.Context, tenant string, hash []byte) (storage.LiveCode, error) {
+	var (
+		found                     storage.LiveCode
+		grant                     grantRow
+		issued, expires, consumed int64
+	)
+	err := s.point.row(ctx, codeByHash, []any{hash, tenant},
+		grant.dest(&found.Hash, &found.Value, &issued, &expires, &consumed, &found.Alive)...)
+	if err != nil {
+		return storage.LiveCode{}, err
+	}
+	found.Grant = grant.read()
+	found.GrantID = found.Grant.ID
+	found.IssuedAt, found.ExpiresAt, found.ConsumedAt = moment(issued), moment(expires), moment(consumed)
+	return found, nil
+}
+
+// ListTokens lists the access tokens that are alive at now and match the filter, by jti. With a user it costs what the
+// user has; without, a page may look at every token of the tenant.
+func (s *Store) ListTokens(ctx context.Context, f storage.TokenFilter, now time.Time) ([]storage.LiveAccess, error) {
+	if f.Limit <= 0 {
+		return nil, fmt.Errorf("%w: a token list needs a positive limit", errConstraint)
+	}
+	query := listAll
+	if f.Subject != "" {
+		query = listByUser
+	}
+	var list []storage.LiveAccess
+	err := s.listing.each(ctx, query, []any{f.Tenant, f.Subject, f.ClientID, f.After, millis(now), f.Limit}, func(rows *sql.Rows) error {
+		var row accessRow
+		if err := rows.Scan(row.dest()...); err != nil {
+			return err
+		}
+		list = append(list, row.read())
+		return nil
+	})
+	return list, err
+}
