@@ -1,0 +1,53 @@
+package token_test
+
+import (
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/phantomgate/phantomgate/authserver/internal/grants/grantstest"
+	"github.com/phantomgate/phantomgate/authserver/internal/storage"
+)
+
+const overtaken = "a revocation that landed while the client was being authenticated does not end what it was given"
+
+// TestRevocationDuringAuthentication: somebody revokes the client because its secret has leaked, at the very moment in
+// which the thief's secret is being checked. What the thief is given must be dead at birth.
+func TestRevocationDuringAuthentication(t *testing.T) {
+	for _, reach := range []struct {
+		kind   storage.Kind
+		target string
+	}{{storage.KindClient, "batch"}, {storage.KindTenant, grantstest.Tenant}, {storage.KindEverything, ""}} {
+		t.Run(string(reach.kind), func(t *testing.T) {
+			i := grantstest.New(t)
+			i.Clients.During = func() {
+				i.Clients.During = nil
+				if _, err := i.Revoker.Revoke(t.Context(), grantstest.Tenant, reach.kind, reach.target, "operator"); err != nil {
+					t.Error(err)
+				}
+			}
+			w := i.Post("/oauth/token", "batch", "grant_type", "client_credentials")
+			if w.Code == http.StatusOK && active(t, i, answered(t, w).AccessToken) {
+				t.Error(overtaken)
+			}
+			if a := answered(t, i.Post("/oauth/token", "batch", "grant_type", "client_credentials")); !active(t, i, a.AccessToken) {
+				t.Error("the client, which is still registered, gets nothing alive any more")
+			}
+		})
+	}
+}
+
+// TestControlRevocationDuringAuthentication builds the endpoint with the order turned round and sees the test fail.
+func TestControlRevocationDuringAuthentication(t *testing.T) {
+	sees(t, "fault_order", "^TestRevocationDuringAuthentication$", overtaken)
+}
+
+// sees runs a test of this package in a faulty build and demands that it fails with that message.
+func sees(t *testing.T, tag, test, message string) {
+	t.Helper()
+	output, err := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-tags", tag, "-run", test, ".").CombinedOutput()
+	if err == nil || !strings.Contains(string(output), message) {
+		t.Errorf("the test does not see the fault %s: %v\n%s", tag, err, output)
+	}
+}
