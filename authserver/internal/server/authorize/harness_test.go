@@ -26,12 +26,13 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/config"
 	"github.com/phantomgate/phantomgate/authserver/internal/grants"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
-	"github.com/phantomgate/phantomgate/authserver/internal/revocation"
 	"github.com/phantomgate/phantomgate/authserver/internal/seal"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/authorize"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/logout"
 	"github.com/phantomgate/phantomgate/authserver/internal/sessions"
+	"github.com/phantomgate/phantomgate/authserver/internal/storage"
 	"github.com/phantomgate/phantomgate/authserver/internal/storage/sqlite"
+	"github.com/phantomgate/phantomgate/authserver/internal/tokens"
 	"github.com/phantomgate/phantomgate/authserver/internal/users"
 	"github.com/phantomgate/phantomgate/authserver/internal/web/login"
 )
@@ -94,15 +95,15 @@ type rig struct {
 	users   *users.Directory
 	clients *clients.Registry
 	grants  *grants.Service
-	revoker *revocation.Service
+	revoker revoker
 	tickets sessions.Tickets
 	keys    testKeys
 	logs    *syncBuffer
 
-	mu    sync.Mutex
-	clock time.Time
-	// during, if set, happens while a password is checked.
-	during func()
+	mu           sync.Mutex
+	clock        time.Time
+	during       func() // if set, happens while a password is checked
+	afterSession func() // if set, happens after a session was looked at
 }
 
 func (g *rig) now() time.Time {
@@ -131,6 +132,20 @@ func (o overtaken) CheckPassword(ctx context.Context, tenant, login, password, r
 	return user, err
 }
 
+// watched lets something happen right after a session was looked at.
+type watched struct {
+	*sessions.Keeper
+	rig *rig
+}
+
+func (w watched) Find(ctx context.Context, r *http.Request, tenant string) (storage.Session, error) {
+	session, err := w.Keeper.Find(ctx, r, tenant)
+	if w.rig.afterSession != nil {
+		w.rig.afterSession()
+	}
+	return session, err
+}
+
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	ctx := t.Context()
@@ -149,8 +164,7 @@ func newRig(t *testing.T) *rig {
 	check(t, err)
 	g.users, err = users.Open(ctx, cfg, g.store, users.Options{Logger: log, Now: g.now})
 	check(t, err)
-	g.revoker, err = revocation.New(revocation.Service{Store: g.store, Users: g.users, Clients: g.clients, Now: g.now})
-	check(t, err)
+	g.revoker = revoker{g}
 	g.grants, err = grants.New(grants.Options{Issuer: issuer, Store: g.store, DataKey: dataKey, Users: g.users,
 		Audiences: catalogue, Signer: g.keys, Revoker: g.revoker, Now: g.now, Logger: log})
 	check(t, err)
@@ -160,7 +174,7 @@ func newRig(t *testing.T) *rig {
 	check(t, err)
 	g.tickets = sessions.Tickets{Key: dataKey, Now: g.now}
 	authorizing, err := authorize.New(authorize.Deps{Issuer: issuer, Tenant: oauth.DefaultTenant, Store: g.store, Clients: g.clients,
-		Users: overtaken{g.users, g}, Catalogue: catalogue, Sessions: keeper, Tickets: g.tickets, Grants: g.grants, Keys: g.keys,
+		Users: overtaken{g.users, g}, Catalogue: catalogue, Sessions: watched{keeper, g}, Tickets: g.tickets, Grants: g.grants, Keys: g.keys,
 		Pages: pages, Log: log, Now: g.now})
 	check(t, err)
 	leaving, err := logout.New(logout.Deps{Issuer: issuer, Tenant: oauth.DefaultTenant, Clients: g.clients, Users: g.users,
@@ -291,7 +305,8 @@ func good(changes ...string) url.Values {
 // redeem exchanges a code at the room behind the token endpoint.
 func (g *rig) redeem(clientID, code, redirectURI string) (grants.Answer, error) {
 	client, _ := g.clients.Find(oauth.DefaultTenant, clientID)
-	return g.grants.RedeemCode(context.Background(), grants.Redemption{Client: client, Code: code, RedirectURI: redirectURI, Verifier: verifier})
+	return g.grants.RedeemCode(context.Background(), oauth.DefaultTenant, client,
+		grants.CodeRequest{Code: code, RedirectURI: redirectURI, Verifier: verifier})
 }
 
 func (g *rig) subject(login string) string {
@@ -351,4 +366,18 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+func (g *rig) access(reference string) storage.LiveAccess {
+	g.t.Helper()
+	live, err := g.store.FindAccess(context.Background(), oauth.DefaultTenant, tokens.Hash(reference))
+	check(g.t, err)
+	return live
+}
+
+// revoker is the room of revocations, as little of it as is needed here.
+type revoker struct{ rig *rig }
+
+func (r revoker) Revoke(ctx context.Context, tenant string, kind storage.Kind, target, by string) (storage.Revocation, error) {
+	return r.rig.store.Revoke(ctx, storage.Revocation{Tenant: tenant, ID: rand.Text(), Kind: kind, Target: target, By: by, At: r.rig.now()})
 }
