@@ -47,7 +47,7 @@ type Gateway struct {
 	logger   *slog.Logger
 	now      func() time.Time
 	table    *policy.Table
-	asks     map[*policy.Route]*phantomtoken.Ask
+	asks     []*phantomtoken.Ask // by Route.Index
 	swapper  *phantomtoken.Swapper
 	identity *identityTable
 
@@ -67,8 +67,12 @@ func New(cfg Config, opts Options) (*Gateway, error) {
 	if err := joined(faults); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
-	table, _ := policy.Compile(rules(cfg.Routes)) // has no faults: see validate
+	return build(cfg.withDefaults(), secret, opts)
+}
+
+// build makes a Gateway of a complete configuration without faults.
+func build(cfg Config, secret string, opts Options) (*Gateway, error) {
+	table, _ := policy.Compile(rules(cfg.Routes)) // cfg has no faults
 	swapper, err := phantomtoken.New(phantomtoken.Config{
 		Issuer: cfg.Issuer.Issuer, Tenant: cfg.Issuer.Tenant,
 		IntrospectionEndpoint: cfg.Issuer.IntrospectionEndpoint, JWKSURI: cfg.Issuer.JWKSURI,
@@ -82,13 +86,12 @@ func New(cfg Config, opts Options) (*Gateway, error) {
 	}
 	g := &Gateway{
 		logger: opts.Logger, now: opts.Now, table: table, swapper: swapper,
-		asks:     map[*policy.Route]*phantomtoken.Ask{},
 		identity: newIdentityTable(slices.Concat(identityPatterns, cfg.IdentityHeaders)),
 		noToken:  policy.NoToken(), invalidToken: policy.InvalidToken(),
 		manyHeaders: policy.InvalidRequest("more than one Authorization header"),
 	}
-	for route := range table.Routes {
-		g.asks[route] = swapper.Ask(route.Audience(), route.Asked())
+	for _, route := range table.Routes() {
+		g.asks = append(g.asks, swapper.Ask(route.Audience(), route.Asked()))
 	}
 	return g, nil
 }
@@ -148,11 +151,15 @@ func (g *Gateway) walk(r *http.Request, route *policy.Route, refusal *policy.Ref
 	if err != nil {
 		return Outcome{refusal: g.refusalOf(err, route), identity: g.identity}
 	}
-	token, cached, err := g.swapper.Swap(r.Context(), reference, g.asks[route])
+	now := g.now()
+	token, cached, err := g.swapper.Swap(r.Context(), reference, g.asks[route.Index()], now)
 	if err != nil {
 		return Outcome{refusal: g.refusalOf(err, route), identity: g.identity, Cached: cached}
 	}
-	if refusal := route.Judge(token.Facts, g.now()); refusal != nil {
+	if !cached {
+		now = g.now() // asking took its time
+	}
+	if refusal := route.Judge(token.Facts, now); refusal != nil {
 		return Outcome{refusal: refusal, identity: g.identity, Cached: cached}
 	}
 	return Outcome{allowed: true, header: token.Header, identity: g.identity, Cached: cached}

@@ -67,7 +67,13 @@ func bucket(name string) byte {
 
 // has tells whether a header of this name says who is asking.
 func (t *identityTable) has(name string) bool {
-	for _, p := range t[bucket(name)] {
+	patterns := t[bucket(name)]
+	return len(patterns) > 0 && anyMatches(patterns, name)
+}
+
+func anyMatches(patterns []identityPattern, name string) bool {
+	for i := range patterns {
+		p := &patterns[i]
 		if len(name) == len(p.name) || p.more && len(name) > len(p.name) {
 			if foldsTo(name[:len(p.name)], p.name) {
 				return true

@@ -179,14 +179,13 @@ func (s *Swapper) Ask(audience string, scopes []string) *Ask {
 	return a
 }
 
-// Swap returns the phantom token for reference and ask, and whether that was known without asking the issuer. On an
-// error there is no token, and the error is one of those of this package or ctx's own.
-func (s *Swapper) Swap(ctx context.Context, reference string, ask *Ask) (token Token, cached bool, err error) {
+// Swap returns the phantom token for reference and ask, and whether that was known without asking the issuer. It is now
+// that the caller begins. On an error there is no token, and the error is one of those of this package or ctx's own.
+func (s *Swapper) Swap(ctx context.Context, reference string, ask *Ask, now time.Time) (token Token, cached bool, err error) {
 	if len(reference) != referenceLength {
 		return Token{}, true, ErrInactive
 	}
 	hit := &slot{key: keyOf(reference, ask)}
-	now := s.now()
 	if facts, ok := s.store.get(hit, now.UnixMilli()); ok {
 		return Token{Header: hit.header[:], Facts: facts}, true, nil
 	}

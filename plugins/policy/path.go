@@ -19,19 +19,16 @@ func normalPath(u *url.URL) (string, bool) {
 	segment := 1 // where the current segment begins
 	ascii := true
 	for i := 1; i < len(path); i++ {
-		switch c := path[i]; {
-		case c > '/' && c < 0x7f: // letters, digits and most marks
-			if c == ';' || c == '\\' {
-				return "", false
-			}
-		case c == '/':
+		switch kinds[path[i]] {
+		case plain:
+		case forbidden:
+			return "", false
+		case slash:
 			if i == segment || isDots(path[segment:i]) {
 				return "", false
 			}
 			segment = i + 1
-		case c < ' ' || c == 0x7f || c == '%':
-			return "", false
-		case c >= utf8.RuneSelf:
+		case beyondASCII:
 			ascii = false
 		}
 	}
@@ -44,6 +41,28 @@ func normalPath(u *url.URL) (string, bool) {
 	}
 	return path, true
 }
+
+// kinds says what each byte of a decoded path is. A "%" can only come from an escaped one.
+var kinds = func() (table [256]byte) {
+	for c := range table {
+		switch {
+		case c < ' ' || c == 0x7f || c == '%' || c == ';' || c == '\\':
+			table[c] = forbidden
+		case c == '/':
+			table[c] = slash
+		case c >= utf8.RuneSelf:
+			table[c] = beyondASCII
+		}
+	}
+	return table
+}()
+
+const (
+	plain = iota
+	forbidden
+	slash
+	beyondASCII
+)
 
 func isDots(segment string) bool {
 	return segment == "." || segment == ".."

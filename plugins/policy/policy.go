@@ -51,6 +51,7 @@ const authTimeSkew = 10 * time.Second
 
 // Route is a compiled rule. It never changes; many requests may use it at once.
 type Route struct {
+	index    int
 	open     bool
 	audience string
 	asked    []string
@@ -63,9 +64,9 @@ type Route struct {
 }
 
 // newRoute compiles a rule that has no faults.
-func newRoute(rule Rule) *Route {
+func newRoute(index int, rule Rule) *Route {
 	r := &Route{
-		open: rule.Open, audience: rule.Audience, asked: askedScopes(rule),
+		index: index, open: rule.Open, audience: rule.Audience, asked: askedScopes(rule),
 		acr: slices.Clone(rule.ACR), maxAge: rule.MaxAge,
 	}
 	r.all, r.any = r.mask(rule.All), r.mask(rule.Any)
@@ -89,6 +90,9 @@ func (r *Route) mask(scopes []string) (mask uint64) {
 	}
 	return mask
 }
+
+// Index returns the place of the route's rule among those that were compiled.
+func (r *Route) Index() int { return r.index }
 
 // Open tells whether requests pass without a token.
 func (r *Route) Open() bool { return r.open }

@@ -12,6 +12,7 @@ type Table struct {
 	prefix     map[string]*methods // by the path before "/*"; "" for "/*" itself
 	longest    int                 // length of the longest key of prefix: longer paths need not be tried
 	operations map[string]*methods // by operation id
+	routes     []*Route
 
 	notFound  *Refusal
 	malformed *Refusal
@@ -19,9 +20,15 @@ type Table struct {
 
 // methods holds the rules of one path.
 type methods struct {
-	named map[string]*Route
+	named []namedMethod
 	other *Route // for methods that named lacks; may be nil
 	deny  *Refusal
+}
+
+// namedMethod is one method that a rule names. There are so few that a list is searched quicker than a map.
+type namedMethod struct {
+	name  string
+	route *Route
 }
 
 // Compile builds a Table. When rules have faults it returns all of them and no table.
@@ -33,7 +40,9 @@ func Compile(rules []Rule) (*Table, []Fault) {
 		exact: map[string]*methods{}, prefix: map[string]*methods{}, operations: map[string]*methods{},
 		notFound: NotFound(), malformed: InvalidRequest("the path is not in normal form"),
 	}
-	for _, rule := range rules {
+	for i, rule := range rules {
+		route := newRoute(i, rule)
+		t.routes = append(t.routes, route)
 		into, key := t.exact, rule.Path
 		if before, ok := strings.CutSuffix(rule.Path, "/*"); ok {
 			into, key = t.prefix, before
@@ -43,9 +52,9 @@ func Compile(rules []Rule) (*Table, []Fault) {
 			into, key = t.operations, rule.OperationID
 		}
 		if into[key] == nil {
-			into[key] = &methods{named: map[string]*Route{}}
+			into[key] = &methods{}
 		}
-		into[key].add(rule.Methods, newRoute(rule))
+		into[key].add(rule.Methods, route)
 	}
 	return t, nil
 }
@@ -55,32 +64,40 @@ func (m *methods) add(names []string, route *Route) {
 		m.other = route
 	}
 	for _, name := range names {
-		m.named[name] = route
+		m.named = append(m.named, namedMethod{name, route})
 	}
 	var allow []string
-	for name := range m.named {
-		allow = append(allow, name)
+	for _, n := range m.named {
+		allow = append(allow, n.name)
 	}
-	if m.named[http.MethodGet] != nil && m.named[http.MethodHead] == nil {
+	if m.find(http.MethodGet) != nil && m.find(http.MethodHead) == nil {
 		allow = append(allow, http.MethodHead)
 	}
 	slices.Sort(allow)
 	m.deny = MethodNotAllowed(allow)
 }
 
-func (m *methods) route(method string) (*Route, *Refusal) {
-	if r := m.named[method]; r != nil {
-		return r, nil
-	}
-	if method == http.MethodHead {
-		if r := m.named[http.MethodGet]; r != nil {
-			return r, nil
+func (m *methods) find(name string) *Route {
+	for i := range m.named {
+		if m.named[i].name == name {
+			return m.named[i].route
 		}
 	}
-	if m.other != nil {
-		return m.other, nil
+	return nil
+}
+
+func (m *methods) route(method string) (*Route, *Refusal) {
+	route := m.find(method)
+	if route == nil && method == http.MethodHead {
+		route = m.find(http.MethodGet)
 	}
-	return nil, m.deny
+	if route == nil {
+		route = m.other
+	}
+	if route == nil {
+		return nil, m.deny
+	}
+	return route, nil
 }
 
 // Match returns the route of r, or why there is none. The most specific path wins: exact before prefix, longer before
@@ -125,18 +142,5 @@ func (t *Table) Operation(id, method string) (*Route, *Refusal) {
 	return nil, t.notFound
 }
 
-// Routes calls yield for every route.
-func (t *Table) Routes(yield func(*Route) bool) {
-	for _, byKey := range []map[string]*methods{t.exact, t.prefix, t.operations} {
-		for _, m := range byKey {
-			if m.other != nil && !yield(m.other) {
-				return
-			}
-			for _, r := range m.named {
-				if !yield(r) {
-					return
-				}
-			}
-		}
-	}
-}
+// Routes returns every route, each at its own Index. The caller must not change the slice.
+func (t *Table) Routes() []*Route { return t.routes }
