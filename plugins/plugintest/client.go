@@ -12,8 +12,16 @@ import (
 )
 
 // patience bounds every wait of the suite: long enough for a loaded machine,
-// never part of what is asserted.
+// never part of what is asserted. A walk may have less of it (the controls
+// do, since they wait for what does not come).
 const patience = 30 * time.Second
+
+func (w *Walk) patience() time.Duration {
+	if w.hurry > 0 {
+		return w.hurry
+	}
+	return patience
+}
 
 // Response is what the gateway's client got.
 type Response struct {
@@ -22,12 +30,14 @@ type Response struct {
 	Body   string
 }
 
-// client refuses to follow redirects, and ends what hangs. A connection of
-// its own for each request leaves nothing open behind a reloaded gateway.
-var client = &http.Client{
-	Timeout:       patience,
-	Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// client does not follow redirects, and ends what hangs. A connection of its
+// own for each request leaves nothing open behind a reloaded gateway.
+func (w *Walk) client() *http.Client {
+	return &http.Client{
+		Timeout:       w.patience(),
+		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // Request builds a request to the gateway; edits change it before it is sent.
@@ -49,15 +59,15 @@ func (w *Walk) Request(method, path, reference string, edits ...func(*http.Reque
 // Do sends r.
 func (w *Walk) Do(r *http.Request) Response {
 	w.T.Helper()
-	response, err := send(r)
+	response, err := w.send(r)
 	if err != nil {
 		w.T.Fatalf("%s %s: %v", r.Method, r.URL.Path, err)
 	}
 	return response
 }
 
-func send(r *http.Request) (Response, error) {
-	answer, err := client.Do(r)
+func (w *Walk) send(r *http.Request) (Response, error) {
+	answer, err := w.client().Do(r)
 	if err != nil {
 		return Response{}, err
 	}
@@ -81,7 +91,7 @@ func (w *Walk) Raw(method, target string, headers ...string) Response {
 		w.T.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(w.patience()))
 	lines := append([]string{method + " " + target + " HTTP/1.1", "Host: " + address, "Connection: close"}, headers...)
 	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"); err != nil {
 		w.T.Fatal(err)
@@ -168,7 +178,7 @@ func (w *Walk) eventually(what string, try func() bool) {
 	w.T.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(w.patience()); time.Now().Before(deadline); <-tick.C {
 		if try() {
 			return
 		}

@@ -1,7 +1,9 @@
 package plugintest
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -41,12 +43,14 @@ func issuerCases() []Case {
 		}},
 		{Name: "issuer/too many at once are 503, not a queue without end", Check: manyAtOnce},
 	}
-	for name, b := range map[string]Behaviour{
+	overloaded := map[string]Behaviour{
 		"500":  {Status: 500, ContentType: "text/html", Body: "<h1>oops</h1>"},
 		"503":  {Status: 503, ContentType: "application/json", Body: `{}`},
 		"429":  {Status: 429, ContentType: "application/json", Body: `{}`},
 		"keys": {JWKSStatus: 503},
-	} {
+	}
+	for _, name := range slices.Sorted(maps.Keys(overloaded)) {
+		b := overloaded[name]
 		cases = append(cases, Case{Name: "issuer/overloaded: " + name, Check: func(w *Walk) {
 			w.Issuer.Behave(b)
 			w.unavailable(w.Get(Events, w.Issuer.GrantScopes("eventcatalog.read")))
@@ -59,8 +63,7 @@ func issuerCases() []Case {
 // unusableAnswers: any body that is no verified phantom token is refused as
 // the issuer's fault, `{"active":false}` under the wrong type included.
 func unusableAnswers() []Case {
-	var cases []Case
-	for name, b := range map[string]Behaviour{
+	answers := map[string]Behaviour{
 		"400":                     {Status: 400, ContentType: "application/json", Body: `{"error":"invalid_request"}`},
 		"404":                     {Status: 404, ContentType: "text/plain", Body: "404 page not found"},
 		"302":                     {Status: 302, ContentType: "text/html", Body: "elsewhere"},
@@ -72,7 +75,10 @@ func unusableAnswers() []Case {
 		"broken JSON":             {Status: 200, ContentType: "application/json", Body: `{"active":`},
 		"a body without end":      {Status: 200, ContentType: "application/jwt", Body: strings.Repeat("a", 1<<20)},
 		"a 403 that says nothing": {Status: 403, ContentType: "text/html", Body: "<h1>Forbidden by a firewall</h1>"},
-	} {
+	}
+	var cases []Case
+	for _, name := range slices.Sorted(maps.Keys(answers)) {
+		b := answers[name]
 		cases = append(cases, Case{Name: "issuer/unusable answer: " + name, Check: func(w *Walk) {
 			w.Issuer.Behave(b)
 			w.Refused(w.Get(Events, w.Issuer.GrantScopes("eventcatalog.read")), http.StatusBadGateway, "issuer_error")
@@ -122,7 +128,7 @@ func manyAtOnce(w *Walk) {
 	for i := range clients {
 		r := w.Request("GET", Events, w.Issuer.GrantScopes("eventcatalog.read"))
 		all.Go(func() {
-			if response, err := send(r); err == nil {
+			if response, err := w.send(r); err == nil {
 				statuses[i] = response.Status
 			}
 		})

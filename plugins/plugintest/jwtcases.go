@@ -1,7 +1,9 @@
 package plugintest
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +26,7 @@ func jwtCases() []Case {
 		return edit(func(header map[string]any, _ jwt.MapClaims) { header[name] = value })
 	}
 	hour := func(n int) int64 { return time.Now().Add(time.Duration(n) * time.Hour).Unix() }
-	var cases []Case
-	for name, b := range map[string]Behaviour{
+	behaviours := map[string]Behaviour{
 		"another key's signature":  {Sign: signedByStranger},
 		"altered payload":          {Sign: alteredPayload},
 		"no signature":             {Sign: unsigned},
@@ -52,7 +53,10 @@ func jwtCases() []Case {
 		"no scope":                 without("scope"),
 		"scope as a number":        claim("scope", 7),
 		"a JWT bigger than 64 KiB": claim("padding", strings.Repeat("a", 64<<10)),
-	} {
+	}
+	var cases []Case
+	for _, name := range slices.Sorted(maps.Keys(behaviours)) {
+		b := behaviours[name]
 		cases = append(cases, Case{Name: "jwt/" + name, Check: func(w *Walk) {
 			w.Issuer.Behave(b)
 			reference := w.Issuer.GrantScopes("eventcatalog.read")

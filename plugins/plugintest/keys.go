@@ -30,7 +30,7 @@ func rotationUnderLoad(w *Walk) {
 		all.Go(func() {
 			for rotated.Load() < after {
 				newKey := w.Issuer.keys.current().id != "key-1"
-				r, err := send(w.Request(http.MethodGet, Events, w.Issuer.GrantScopes("eventcatalog.read")))
+				r, err := w.send(w.Request(http.MethodGet, Events, w.Issuer.GrantScopes("eventcatalog.read")))
 				if err != nil || r.Status != http.StatusOK {
 					failed <- Response{Status: r.Status, Body: fmt.Sprint(r.Body, err)}
 					rotated.Store(after)

@@ -43,7 +43,7 @@ func (w *Walk) sendMany(n int, reference string) (statuses func() []int) {
 		trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) }}
 		r = r.WithContext(httptrace.WithClientTrace(r.Context(), trace))
 		all.Go(func() {
-			if response, err := send(r); err == nil {
+			if response, err := w.send(r); err == nil {
 				got[i] = response.Status
 			}
 		})
@@ -84,7 +84,7 @@ func leaver(w *Walk) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		send(first.WithContext(ctx))
+		w.send(first.WithContext(ctx))
 	}()
 	w.eventually("the issuer is asked", func() bool { return w.Issuer.AskedAbout(reference) > 0 })
 	statuses := w.sendMany(5, reference)

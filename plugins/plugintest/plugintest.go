@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Binding starts one kind of gateway.
@@ -63,7 +64,7 @@ func Cases() []Case {
 // Run tries every case on b, each on a fresh issuer, upstream and gateway.
 func Run(t *testing.T, b Binding) {
 	for _, c := range Cases() {
-		t.Run(c.Name, func(t *testing.T) { c.run(t, b) })
+		t.Run(c.Name, func(t *testing.T) { c.run(t, b, 0) })
 	}
 }
 
@@ -75,10 +76,11 @@ type Walk struct {
 	Gateway  Gateway
 
 	binding Binding
+	hurry   time.Duration // how long to wait for what may never come; 0: patience
 }
 
-func (c Case) run(t testing.TB, b Binding) {
-	w := &Walk{T: t, Issuer: NewIssuer(t), Upstream: NewUpstream(t), binding: b}
+func (c Case) run(t testing.TB, b Binding, hurry time.Duration) {
+	w := &Walk{T: t, Issuer: NewIssuer(t), Upstream: NewUpstream(t), binding: b, hurry: hurry}
 	config := NewConfig(w.Issuer.URL)
 	if c.Config != nil {
 		c.Config(config)

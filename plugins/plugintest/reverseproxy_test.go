@@ -14,9 +14,12 @@ import (
 )
 
 // reverseProxy is the smallest binding there can be, over net/http: the model
-// for the others. Its wrap field puts a fault into it, for the controls.
+// for the others. The controls put their faults into it by its fields.
 type reverseProxy struct {
-	wrap func(core *core, next http.Handler) http.Handler
+	config    func(c *gateway.Config)                          // changes the config
+	transport func() http.RoundTripper                         // stands before the issuer
+	wrap      func(core *core, next http.Handler) http.Handler // takes the place of authorized
+	lenient   bool                                             // starts whatever the config says
 }
 
 // core is the gateway behind a reverseProxy, with what a fault may need.
@@ -30,12 +33,25 @@ func (reverseProxy) Name() string { return "net/http reverse proxy" }
 
 func (b reverseProxy) Start(t testing.TB, config []byte, upstreamURL string) (Gateway, error) {
 	parsed, err := gateway.Parse(config)
+	if b.lenient && err != nil {
+		return Gateway{URL: upstreamURL, Log: func() string { return "" }}, nil
+	}
 	if err != nil {
 		return Gateway{}, err
 	}
+	if b.config != nil {
+		b.config(&parsed)
+	}
 	log := &logBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	g, err := gateway.New(parsed, gateway.Options{Logger: logger})
+	options := gateway.Options{Logger: logger}
+	if b.transport != nil {
+		options.Transport = b.transport()
+	}
+	g, err := gateway.New(parsed, options)
+	if b.lenient && err != nil {
+		return Gateway{URL: upstreamURL, Log: func() string { return "" }}, nil
+	}
 	if err != nil {
 		return Gateway{}, err
 	}

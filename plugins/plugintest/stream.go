@@ -38,8 +38,7 @@ func serverSentEvents(w *Walk) {
 		case <-r.Context().Done():
 		}
 	})
-	client := &http.Client{Timeout: patience / 3, Transport: client.Transport}
-	answer, err := client.Do(w.Request(http.MethodGet, Events, w.Issuer.GrantScopes("eventcatalog.read")))
+	answer, err := w.client().Do(w.Request(http.MethodGet, Events, w.Issuer.GrantScopes("eventcatalog.read")))
 	if err != nil {
 		w.T.Fatalf("the stream did not begin: %v", err)
 	}
@@ -66,7 +65,7 @@ func webSocket(w *Walk) {
 		w.T.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience / 3))
+	conn.SetDeadline(time.Now().Add(w.patience()))
 	io.WriteString(conn, "GET "+Events+" HTTP/1.1\r\nHost: "+address+"\r\nAuthorization: Bearer "+
 		w.Issuer.GrantScopes("eventcatalog.read")+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")

@@ -1,0 +1,69 @@
+package caddy_test
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	phantomcaddy "github.com/phantomgate/phantomgate/plugins/caddy"
+	"github.com/phantomgate/phantomgate/plugins/plugintest"
+)
+
+const reloads = 100
+
+// TestReloads: what a config held has ended when the next has taken over.
+func TestReloads(t *testing.T) {
+	if left, stacks := goroutinesLeft(t, "phantom_token"); left > 0 {
+		t.Errorf("%d reloads left %d goroutines:\n%s", reloads, left, stacks)
+	}
+}
+
+// TestReloadsControl sees the count above rise when a handler does not clean up.
+func TestReloadsControl(t *testing.T) {
+	caddy.RegisterModule(leaky{})
+	if left, _ := goroutinesLeft(t, "phantom_token_leaky"); left < reloads {
+		t.Errorf("%d reloads of a handler without Cleanup left only %d goroutines", reloads, left)
+	}
+}
+
+// leaky is a phantom_token that keeps what it holds.
+type leaky struct{ *phantomcaddy.Handler }
+
+func (leaky) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.phantom_token_leaky",
+		New: func() caddy.Module { return &leaky{new(phantomcaddy.Handler)} }}
+}
+
+func (leaky) Cleanup() error { return nil }
+
+// goroutinesLeft reloads Caddy with handler and counts the goroutines that were not there after the first load. It
+// waits until they are gone, for connections and servers take a moment to end.
+func goroutinesLeft(t *testing.T, handler string) (left int, stacks string) {
+	s := server{handler: handler, noKeepAlive: true}
+	w := walk(t, s)
+	pass := func() { w.Passed(w.Get(plugintest.Events, w.Issuer.GrantScopes("eventcatalog.read"))) }
+	pass()
+	before, _ := goroutines()
+	for range reloads {
+		restart(w, s)
+		pass()
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); <-tick.C {
+		now, all := goroutines()
+		if left, stacks = now-before, all; left <= 0 {
+			break
+		}
+	}
+	return left, stacks
+}
+
+func goroutines() (n int, stacks string) {
+	all := make([]byte, 8<<20)
+	stacks = string(all[:runtime.Stack(all, true)])
+	return strings.Count(stacks, "created by "), stacks
+}
