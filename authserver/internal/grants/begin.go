@@ -42,7 +42,6 @@ const purposeCode = "code-value"
 // codeLength is that of 256 random bits in base64url.
 const codeLength = 43
 
-
 // Begin creates a grant and gives the code that the client redeems for its tokens, once, within a minute at most. What it
 // creates is born under a.Births: a revocation that overtook the login ends it at birth.
 func (s *Service) Begin(ctx context.Context, a Authorization) (code string, err error) {

@@ -42,7 +42,7 @@ const (
 	Tenant      = oauth.DefaultTenant
 	Alice       = "u_alice" // a sub; its user lives in region eu
 	RedirectURI = "http://127.0.0.1:4711/callback"
-	Verifier    = "a-verifier-of-the-length-that-RFC-7636-wants"
+	Verifier    = "a-verifier.of-the-length~that-RFC-7636-wants"
 	Secret      = "-canary-secret" // a client's secret is its id and this
 )
 
