@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -111,19 +112,20 @@ func verifies(jwks []byte, token string) error {
 	if err := json.Unmarshal(jwks, &set); err != nil {
 		return err
 	}
-	parsed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256})
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256})
 	if err != nil {
 		return err
 	}
 	header := parsed.Signatures[0].Header
-	for _, k := range set.Key(header.KeyID) {
-		if k.Algorithm != header.Algorithm || k.Use != "sig" || !k.IsPublic() {
-			return errors.New("the JWK is not for this")
-		}
-		_, err := parsed.Verify(k)
-		return err
+	found := set.Key(header.KeyID)
+	if len(found) != 1 {
+		return fmt.Errorf("%d keys of that kid in the JWKS", len(found))
 	}
-	return errors.New("no such kid in the JWKS")
+	if found[0].Algorithm != header.Algorithm || found[0].Use != "sig" || !found[0].IsPublic() {
+		return errors.New("the JWK is not for this")
+	}
+	_, err = parsed.Verify(found[0])
+	return err
 }
 
 func TestEveryAlgorithmSignsWhatTheJWKSVerifies(t *testing.T) {
