@@ -1,0 +1,98 @@
+package tokenhandler
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/phantomgate/phantomgate/plugins/policy"
+)
+
+// Session is what the cookies of a request to an API came to.
+type Session struct {
+	// Reference is the opaque access reference, for package phantomtoken. It was sealed here, which does not say that
+	// the issuer still honours it.
+	Reference string
+	// Response goes with the answer, also with a refusal, whoever makes it.
+	Response Response
+}
+
+// errForeign: origin or CSRF header did not show that the app's own page sent the request.
+var errForeign = errors.New("origin or CSRF header do not fit")
+
+// Open decides about a request to an API that brings cookies: the origin, then the CSRF header, then the cookies; it
+// renews the access reference when that is about to end. It does not change r. Session.Response is set also when there
+// is a refusal. Every fault of origin, header or cookie gives the same refusal.
+func (h *Handler) Open(r *http.Request) (Session, *policy.Refusal) {
+	s := Session{Response: h.cors.response(r)}
+	var err error
+	s.Reference, s.Response.cookies, err = h.open(r)
+	if err == nil {
+		return s, nil
+	}
+	refusal := h.refusalOf(err)
+	if refusal.Code == codeExpired {
+		s.Response.cookies = h.names.clearAll()
+	}
+	return s, refusal
+}
+
+// ResponseTo is what goes with the answer to a request that no session is asked of.
+func (h *Handler) ResponseTo(r *http.Request) Response { return h.cors.response(r) }
+
+func (h *Handler) open(r *http.Request) (reference string, cookies []string, err error) {
+	if !h.cors.admits(r, mustNameOrigin(r)) {
+		return "", nil, errForeign
+	}
+	j := h.names.read(r.Header)
+	now := h.now().UnixMilli()
+	s, a, err := h.openAccess(&j, now)
+	if err == nil && changes(r) {
+		err = h.checkCSRF(r, &j, &s)
+	}
+	if err != nil || now < a.renew {
+		return a.reference, nil, err
+	}
+	return h.renew(r.Context(), &j, a, now)
+}
+
+// checkCSRF holds the CSRF header against the sealed cookie of session s.
+func (h *Handler) checkCSRF(r *http.Request, j *jar, s *stamp) error {
+	sealed, err := h.openNext(j, forCSRF, s)
+	if err != nil {
+		return err
+	}
+	said := r.Header[h.csrfName]
+	if len(said) != 1 || !h.sameCSRF(said[0], string(sealed)) {
+		return errForeign
+	}
+	return nil
+}
+
+// renew refreshes a session on the way to an API. While the old reference lives, an issuer that fails ends nothing.
+func (h *Handler) renew(ctx context.Context, j *jar, a access, now int64) (reference string, cookies []string, err error) {
+	full, err := h.openSession(j, now)
+	if err != nil {
+		return "", nil, err
+	}
+	if full.refresh == "" {
+		if now >= a.expires {
+			return "", nil, errEnded
+		}
+		return a.reference, nil, nil
+	}
+	full, cookies, err = h.refresh(ctx, full, j)
+	failing := errors.Is(err, errIssuer) || errors.Is(err, errUnavailable) || errors.Is(err, errTimeout)
+	if failing && now < a.expires {
+		h.logger.Warn("refresh failed; the session goes on until its token ends", "error", err)
+		return a.reference, nil, nil
+	}
+	return full.access.reference, cookies, err
+}
+
+// Strip removes from a request to an API what is between the browser and this handler: every cookie but those that
+// keep names, and the CSRF header. A cookie of ours is never kept.
+func (h *Handler) Strip(header http.Header, keep []string) {
+	delete(header, h.csrfName)
+	stripCookies(header, h.names[forAccess][0][:len(h.names[forAccess][0])-len(suffixes[forAccess])], keep)
+}
