@@ -62,16 +62,17 @@ type Issuer struct {
 	Signer    Signer
 	Clock     *Clock
 	Log       *Log
+	Dir       string         // holds the database files
 	Mux       *http.ServeMux // /oauth/token, /oauth/introspect, /oauth/revoke
 }
 
 // New makes an issuer that is closed when the test ends.
 func New(t testing.TB) *Issuer {
 	t.Helper()
-	i := &Issuer{Clock: &Clock{now: Start}, Log: &Log{}, Users: newUsers(), Mux: http.NewServeMux(), Signer: newSigner(t)}
+	i := &Issuer{Clock: &Clock{now: Start}, Log: &Log{}, Users: newUsers(), Dir: t.TempDir(), Mux: http.NewServeMux(), Signer: newSigner(t)}
 	logger := slog.New(slog.NewJSONHandler(i.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	i.Store, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "issuer.db"), Logger: logger})
+	i.Store, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(i.Dir, "issuer.db"), Logger: logger})
 	must(t, err)
 	t.Cleanup(func() { _ = i.Store.Close() })
 	i.Clients = newClients(t)

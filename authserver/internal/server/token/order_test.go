@@ -2,8 +2,6 @@ package token_test
 
 import (
 	"net/http"
-	"os/exec"
-	"strings"
 	"testing"
 
 	"github.com/phantomgate/phantomgate/authserver/internal/grants/grantstest"
@@ -40,14 +38,5 @@ func TestRevocationDuringAuthentication(t *testing.T) {
 
 // TestControlRevocationDuringAuthentication builds the endpoint with the order turned round and sees the test fail.
 func TestControlRevocationDuringAuthentication(t *testing.T) {
-	sees(t, "fault_order", "^TestRevocationDuringAuthentication$", overtaken)
-}
-
-// sees runs a test of this package in a faulty build and demands that it fails with that message.
-func sees(t *testing.T, tag, test, message string) {
-	t.Helper()
-	output, err := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-tags", tag, "-run", test, ".").CombinedOutput()
-	if err == nil || !strings.Contains(string(output), message) {
-		t.Errorf("the test does not see the fault %s: %v\n%s", tag, err, output)
-	}
+	grantstest.SeesFault(t, "fault_order", "^TestRevocationDuringAuthentication$", overtaken)
 }

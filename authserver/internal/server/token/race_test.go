@@ -91,6 +91,6 @@ func TestRaceForOneRefresh(t *testing.T) {
 // TestControlRaces builds the store without the condition of the consuming write and sees both races lost.
 func TestControlRaces(t *testing.T) {
 	for _, test := range []string{"TestRaceForOneCode", "TestRaceForOneRefresh"} {
-		t.Run(test, func(t *testing.T) { sees(t, "fault_consume", "^"+test+"$", lost) })
+		t.Run(test, func(t *testing.T) { grantstest.SeesFault(t, "fault_consume", "^"+test+"$", lost) })
 	}
 }
