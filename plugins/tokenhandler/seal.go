@@ -87,15 +87,15 @@ func (s *sealer) open(p purpose, value string) []byte {
 		return nil
 	}
 	tag := [keyTagSize]byte(sealed[1:sealPrefix])
-	key := &s.keys[0] // a value of an unknown key is tried all the same: it must not be told by its time
+	key, known := &s.keys[0], false // a value of an unknown key is opened in vain: it must not be told by its time
 	for i := range s.keys {
 		if s.keys[i].tag == tag {
-			key = &s.keys[i]
+			key, known = &s.keys[i], true
 			break
 		}
 	}
 	text, err := key.aead.Open(sealed[sealPrefix:sealPrefix], nil, sealed[sealPrefix:], key.aad[p])
-	if err != nil {
+	if err != nil || !known {
 		return nil
 	}
 	return text
