@@ -89,7 +89,7 @@ users:
 
 // rig is a whole issuer but for its token endpoint, over TLS, since the cookies ask for it.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	server  *httptest.Server
 	store   *sqlite.Store
 	users   *users.Directory
@@ -146,9 +146,9 @@ func (w watched) Find(ctx context.Context, r *http.Request, tenant string) (stor
 	return session, err
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
-	ctx := t.Context()
+	ctx := context.Background()
 	g := &rig{t: t, clock: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), logs: &syncBuffer{}, keys: newTestKeys()}
 	log := slog.New(slog.NewTextHandler(g.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg, err := config.Parse("test.yaml", []byte(testConfig), t.TempDir(), func(string) (string, bool) { return "", false })
@@ -251,7 +251,7 @@ func (b *browser) decide(page answer, decision string) answer {
 	return b.post("/oauth/consent", url.Values{"ticket": {page.ticket(b.rig.t)}, "decision": {decision}})
 }
 
-func (a answer) ticket(t *testing.T) string {
+func (a answer) ticket(t testing.TB) string {
 	t.Helper()
 	found := regexp.MustCompile(`name="ticket" value="([^"]+)"`).FindStringSubmatch(a.body)
 	if found == nil {
@@ -261,7 +261,7 @@ func (a answer) ticket(t *testing.T) string {
 }
 
 // redirected gives the parameters of a redirect to the client, and fails if there is none.
-func (a answer) redirected(t *testing.T, to string) url.Values {
+func (a answer) redirected(t testing.TB, to string) url.Values {
 	t.Helper()
 	location, err := url.Parse(a.Header.Get("Location"))
 	check(t, err)
@@ -317,7 +317,7 @@ func (g *rig) subject(login string) string {
 	return user.Subject
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -344,7 +344,7 @@ func (k testKeys) Verify(token, typ string) (jwt.MapClaims, error) {
 	return claims, nil
 }
 
-func (k testKeys) idToken(t *testing.T, clientID, subject, sid string) string {
+func (k testKeys) idToken(t testing.TB, clientID, subject, sid string) string {
 	t.Helper()
 	token, err := k.Sign(oauth.TypeIDToken, jwt.MapClaims{"iss": issuer, "aud": clientID, "sub": subject, "sid": sid, "exp": 1})
 	check(t, err)

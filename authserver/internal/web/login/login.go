@@ -163,21 +163,18 @@ func (p *Pages) render(w http.ResponseWriter, status int, name, redirectURI stri
 	_, _ = w.Write(body.Bytes())
 }
 
-// hostSource are the characters that a host-source of Content-Security-Policy may have.
-const hostSource = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-"
-
-// formTarget is what Content-Security-Policy's form-action must allow besides ourselves: browsers apply it to the redirect
-// that answers the form too. The source grammar has no IPv6 addresses (and a URL may have characters in its host that would
-// end the directive), so for those it is the scheme.
+// formTarget is what Content-Security-Policy's form-action must allow besides ourselves. Browsers apply it to the redirect
+// that answers the form, and to every redirect after that one, which we cannot know: an app may send the browser on from
+// its redirect URI to another host. So it is the scheme, not the host. A narrower policy leaves the person on our page,
+// with a code that was spent.
 func formTarget(redirectURI string) string {
-	u, err := url.Parse(redirectURI)
-	switch {
+	switch u, err := url.Parse(redirectURI); {
 	case err != nil || u.Scheme == "":
 		return ""
-	case u.Scheme != "http" && u.Scheme != "https", strings.Trim(u.Host, hostSource) != "":
-		return " " + u.Scheme + ":"
+	case u.Scheme == "http": // a native app on loopback, which may show its last page on the web
+		return " http: https:"
 	default:
-		return " " + u.Scheme + "://" + u.Host
+		return " " + u.Scheme + ":"
 	}
 }
 
@@ -190,7 +187,7 @@ func returnsTo(redirectURI string) string {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "an app on this device"
 	case u.Hostname() == "127.0.0.1" || u.Hostname() == "::1":
-		return "an app on this computer (" + u.Host + ")"
+		return "an app on this device (" + u.Host + ")"
 	default:
 		return u.Host
 	}
