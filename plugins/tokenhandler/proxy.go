@@ -50,8 +50,11 @@ func (h *Handler) open(r *http.Request) (reference string, cookies []string, err
 	if err == nil && changes(r) {
 		err = h.checkCSRF(r, &j, &s)
 	}
-	if err != nil || now < a.renew {
-		return a.reference, nil, err
+	switch {
+	case err != nil:
+		return "", nil, err
+	case now < a.renew:
+		return a.reference, nil, nil
 	}
 	return h.renew(r.Context(), &j, a, now)
 }
