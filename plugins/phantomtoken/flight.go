@@ -2,7 +2,9 @@ package phantomtoken
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -27,6 +29,9 @@ type flight[V any] struct {
 	value   V // value and err are set before done is closed
 	err     error
 }
+
+// errPanic: the work panicked. In a goroutine of its own that would end the whole process.
+var errPanic = errors.New("panic")
 
 func newFlights[K comparable, V any](timeout time.Duration, limit int) *flights[K, V] {
 	return &flights[K, V]{timeout: timeout, limit: limit, calls: map[K]*flight[V]{}}
@@ -76,7 +81,7 @@ func (f *flights[K, V]) run(ctx context.Context, k K, fl *flight[V], work func(c
 	defer f.running.Done()
 	defer func() {
 		if p := recover(); p != nil {
-			fl.err = fmt.Errorf("%w: panic: %v", ErrIssuer, p)
+			fl.err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
 		}
 		f.mu.Lock()
 		f.forget(k, fl)

@@ -287,10 +287,10 @@ func isUnavailable(err error) bool {
 }
 
 // Close cancels what is under way, waits until it has ended, and closes idle connections. Afterwards whatever is not
-// cached is refused.
+// cached is refused. It may be called more than once.
 func (s *Swapper) Close() error {
 	s.flights.close()
 	s.verifier.keys.close()
 	s.source.client.CloseIdleConnections()
-	return s.store.close()
+	return nil // BigCache has nothing to end: we start no cleaner
 }

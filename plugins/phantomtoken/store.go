@@ -131,7 +131,5 @@ func (st *store) put(s *slot, facts policy.Facts, until int64) error {
 	return st.cache.Set(s.name(), entry)
 }
 
-func (st *store) close() error { return st.cache.Close() }
-
 // randomJitter is how much of the possible jitter an entry gets: [0, 1).
 func randomJitter() float64 { return rand.Float64() }
