@@ -47,6 +47,14 @@ type write struct {
 	done chan error
 }
 
+// answer answers once; a second answer is not heard.
+func (j *write) answer(err error) {
+	select {
+	case j.done <- err:
+	default:
+	}
+}
+
 func startWriter(db *sql.DB, log *slog.Logger) *writer {
 	w := &writer{db: db, log: log, queue: make(chan *write, maxBatch),
 		closing: make(chan struct{}), ended: make(chan struct{})}
@@ -115,7 +123,7 @@ func (w *writer) run() {
 			if err != nil {
 				job.err = err
 			}
-			job.done <- job.err
+			job.answer(job.err)
 		}
 		w.checkpoint(len(batch))
 	}
@@ -151,6 +159,7 @@ func (w *writer) commit(batch []*write) error {
 			return errors.Join(err, rollback)
 		}
 	}
+	beforeCommit(batch)
 	if _, err := w.tx.exec("COMMIT"); err != nil {
 		_, rollback := w.tx.exec("ROLLBACK")
 		return errors.Join(err, rollback)
