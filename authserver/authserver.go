@@ -68,6 +68,9 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	o.Logger = telemetry.Logger(o.Logger.Handler())
+	for _, warning := range cfg.Warnings {
+		o.Logger.Warn(warning)
+	}
 	inner, err := server.New(context.Background(), server.Options{Config: cfg, Log: o.Logger, Now: o.Now})
 	if err != nil {
 		return nil, fmt.Errorf("authserver: %w", err)

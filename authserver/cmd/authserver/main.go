@@ -24,7 +24,7 @@ const (
 )
 
 func main() {
-	if err := forbidCoreDumps(); err != nil {
+	if err := authserver.ForbidCoreDumps(); err != nil {
 		fmt.Fprintln(os.Stderr, "authserver: core dumps could not be forbidden, and would hold secrets:", err)
 		os.Exit(exitError)
 	}

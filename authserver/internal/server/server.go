@@ -113,7 +113,7 @@ func newRooms(ctx context.Context, o Options, store *sqlite.Store) (*rooms, erro
 	}
 	if r.ring, err = keys.Open(ctx, store, r.dataKey, keys.Options{
 		Tenant: r.tenant, Algorithm: o.Config.Signing.Algorithm, RotateEvery: o.Config.Signing.RotateEvery,
-		PublishFor: o.Config.Signing.PublishFor, Overlap: keyOverlap, Now: o.Now, Logger: o.Log,
+		PublishFor: o.Config.Signing.PublishFor, Overlap: overlap(o.Config), Now: o.Now, Logger: o.Log,
 	}); err != nil {
 		return nil, err
 	}
@@ -123,9 +123,16 @@ func newRooms(ctx context.Context, o Options, store *sqlite.Store) (*rooms, erro
 	return r, r.makeServices()
 }
 
-// keyOverlap is how long a key stays published after it has stopped signing: the longest life of what it signed and of
-// the JWKS in anybody's cache, with room for clocks that differ.
-const keyOverlap = 2 * time.Hour
+// overlap is how long a key stays published after it has stopped signing: the longest life of what it signed (an ID token
+// lives as long as its access token, a phantom token shorter), the time that a JWKS may be cached, and room for clocks that
+// differ.
+func overlap(cfg config.Config) time.Duration {
+	longest := cfg.Signing.PublishFor
+	for _, client := range cfg.Clients {
+		longest = max(longest, client.Policy.AccessToken)
+	}
+	return longest + cfg.Signing.PublishFor + 5*time.Minute
+}
 
 func (r *rooms) makeServices() error {
 	var err error

@@ -5,14 +5,20 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"github.com/phantomgate/phantomgate/authserver"
 	"github.com/phantomgate/phantomgate/testbed/demo"
 )
 
 func main() {
+	if err := authserver.ForbidCoreDumps(); err != nil {
+		fmt.Fprintln(os.Stderr, "demo: core dumps could not be forbidden, and would hold secrets:", err)
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := demo.Main(ctx, os.Getenv, os.Stdout, os.Stderr)
 	stop()

@@ -1,4 +1,4 @@
-package main
+package authserver
 
 import (
 	"testing"
@@ -18,7 +18,7 @@ func TestNotDumpable(t *testing.T) {
 	if before := dumpable(); before != 1 {
 		t.Logf("the process was not dumpable before (%d)", before)
 	}
-	if err := forbidCoreDumps(); err != nil {
+	if err := ForbidCoreDumps(); err != nil {
 		t.Fatal(err)
 	}
 	if dumpable() != 0 {

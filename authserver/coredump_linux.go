@@ -1,11 +1,11 @@
-package main
+package authserver
 
 import "golang.org/x/sys/unix"
 
-// forbidCoreDumps keeps the process's memory, with its secrets, from being written out when it crashes. The limit alone
+// ForbidCoreDumps keeps the process's memory, with its secrets, from being written out when it crashes. The limit alone
 // does not stop a dump that the kernel pipes to a program (core_pattern with |): not being dumpable does. It also keeps
 // other processes of the same user from reading our memory.
-func forbidCoreDumps() error {
+func ForbidCoreDumps() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return err
 	}
