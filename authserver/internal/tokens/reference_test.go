@@ -95,18 +95,38 @@ func FuzzParseReference(f *testing.F) {
 	f.Add("pgat_" + strings.Repeat("Z", secretDigits+checkDigits))
 	f.Add("Bearer pgat_")
 	f.Fuzz(func(t *testing.T, s string) {
-		kind, err := ParseReference(s)
-		if err != nil {
-			if err != ErrReference || kind != "" {
-				t.Fatalf("refused with %q, %v", kind, err)
-			}
-			return
-		}
-		var secret [secretBytes]byte
-		number, _ := new(big.Int).SetString(s[prefixLen:prefixLen+secretDigits], base)
-		number.FillBytes(secret[:])
-		if again := encode(kind, secret); again != s {
-			t.Fatalf("%q is accepted, but its canonical form is %q", s, again)
+		canonical(t, s)
+		if len(s) >= prefixLen+secretDigits { // a checksum that fits, so that what lies behind it is reached
+			body := s[:prefixLen+secretDigits]
+			canonical(t, body+checksum(body))
+			canonical(t, string(Access)+body[prefixLen:]+checksum(string(Access)+body[prefixLen:]))
 		}
 	})
+}
+
+func canonical(t *testing.T, s string) {
+	t.Helper()
+	kind, err := ParseReference(s)
+	if err != nil {
+		if err != ErrReference || kind != "" {
+			t.Fatalf("refused with %q, %v", kind, err)
+		}
+		return
+	}
+	number, _ := new(big.Int).SetString(s[prefixLen:prefixLen+secretDigits], base)
+	var secret [secretBytes]byte
+	number.FillBytes(secret[:])
+	if again := encode(kind, secret); again != s {
+		t.Fatalf("%q is accepted, but its canonical form is %q", s, again)
+	}
+}
+
+func BenchmarkParseReference(b *testing.B) {
+	reference := NewReference(Access)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseReference(reference); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
