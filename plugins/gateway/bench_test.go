@@ -2,27 +2,18 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"hash/crc32"
 	"io"
 	"log/slog"
-	"math/big"
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/allegro/bigcache/v3"
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // These measure the cached swap (hash, cache, policy, headers) beside its floor: a bare SHA-256 of the reference and a
@@ -89,7 +80,7 @@ func filledFloor(tb testing.TB, n int) func(int) {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { cache.Close() })
-	entry := make([]byte, len("Bearer ")+len(newBenchIssuer(tb).token))
+	entry := make([]byte, len("Bearer ")+len(newFakeIssuer(tb, nil).token))
 	references := make([][]byte, n)
 	for i := range references {
 		references[i] = []byte(newReference(uint64(i)))
@@ -133,7 +124,7 @@ func browserRequest() *http.Request {
 // filledGateway returns a gateway whose cache knows n references, and these in random order, each as the value of an
 // Authorization header.
 func filledGateway(tb testing.TB, n int) (*Gateway, [][]string) {
-	issuer := newBenchIssuer(tb)
+	issuer := newFakeIssuer(tb, nil)
 	cfg := Config{
 		Issuer: Issuer{Issuer: "https://issuer.example", ClientID: "gateway"},
 		// Longer than a configuration may say, so that nothing ends while it is measured.
@@ -176,57 +167,4 @@ func filledGateway(tb testing.TB, n int) (*Gateway, [][]string) {
 func shuffle[T any](s []T) {
 	random := mathrand.New(mathrand.NewPCG(1, 2))
 	random.Shuffle(len(s), func(i, j int) { s[i], s[j] = s[j], s[i] })
-}
-
-// newReference makes a well-formed reference out of n.
-func newReference(n uint64) string {
-	seed := sha256.Sum256(fmt.Append(nil, n))
-	body := "pgat_" + leftPad(new(big.Int).SetBytes(seed[:]), 43)
-	return body + leftPad(new(big.Int).SetUint64(uint64(crc32.ChecksumIEEE([]byte(body)))), 6)
-}
-
-func leftPad(n *big.Int, width int) string {
-	s := n.Text(62)
-	return strings.Repeat("0", width-len(s)) + s
-}
-
-// benchIssuer is an issuer without a network that says yes to everything, with one and the same JWT, so that filling
-// the cache takes no signatures. RS256 is the quickest to verify.
-type benchIssuer struct {
-	token, keys string
-}
-
-func newBenchIssuer(tb testing.TB) benchIssuer {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-		"iss": "https://issuer.example", "aud": "eventcatalog", "sub": "9b2fcd1a", "client_id": "spa", "scope": "eventcatalog.read",
-		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(), "jti": "7e0e7f1c", "region": "eu",
-	})
-	token.Header["typ"], token.Header["kid"] = "at+jwt", "1"
-	signed, err := token.SignedString(key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	keys, err := json.Marshal(map[string]any{"keys": []map[string]string{{
-		"kty": "RSA", "kid": "1", "alg": "RS256", "use": "sig", "e": "AQAB",
-		"n": base64.RawURLEncoding.EncodeToString(key.N.Bytes()),
-	}}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return benchIssuer{token: signed, keys: string(keys)}
-}
-
-func (i benchIssuer) RoundTrip(r *http.Request) (*http.Response, error) {
-	contentType, body := "application/jwt", i.token
-	if r.Method == http.MethodGet {
-		contentType, body = "application/json", i.keys
-	}
-	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {contentType}},
-		Body: io.NopCloser(strings.NewReader(body)), Request: r,
-	}, nil
 }
