@@ -268,8 +268,8 @@ func (a *answer) clears() *answer {
 
 func allEnded(lines []string) bool {
 	names := newNames("shop")
-	for p := range names {
-		for _, name := range names[p] {
+	for p := range names.full {
+		for _, name := range names.full[p] {
 			if !slices.Contains(lines, name+"=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0") {
 				return false
 			}

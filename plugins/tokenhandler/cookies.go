@@ -27,14 +27,18 @@ const (
 	maxCookies    = 8192 // what all cookies of a session may take in a request's header
 )
 
-// names are the full names of the cookies; the chunks after the first have names of their own.
-type names [purposes][maxChunks]string
+// names are the names of the cookies.
+type names struct {
+	prefix string                      // of all of them
+	full   [purposes][maxChunks]string // the chunks after the first have names of their own
+}
 
 func newNames(prefix string) (n names) {
+	n.prefix = "__Host-" + prefix + "-"
 	for p := range purposes {
-		n[p][0] = "__Host-" + prefix + "-" + suffixes[p]
+		n.full[p][0] = n.prefix + suffixes[p]
 		for i := 1; i < maxChunks; i++ {
-			n[p][i] = fmt.Sprintf("%s-%d", n[p][0], i)
+			n.full[p][i] = fmt.Sprintf("%s-%d", n.full[p][0], i)
 		}
 	}
 	return n
@@ -51,30 +55,47 @@ type jar struct {
 func (n *names) read(h http.Header) (j jar) {
 	for _, line := range h["Cookie"] {
 		for line != "" {
-			var pair string
-			pair, line, _ = strings.Cut(line, ";")
-			name, value, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if ok && strings.HasPrefix(name, "__Host-") {
-				n.keep(&j, name, value)
+			pair := line
+			if i := strings.IndexByte(line, ';'); i >= 0 {
+				pair, line = line[:i], line[i+1:]
+			} else {
+				line = ""
+			}
+			for pair != "" && isBlank(pair[0]) {
+				pair = pair[1:]
+			}
+			if strings.HasPrefix(pair, n.prefix) {
+				j.keep(pair[len(n.prefix):])
 			}
 		}
 	}
 	return j
 }
 
-func (n *names) keep(j *jar, name, value string) {
-	for p := range n {
-		// Most names are told apart by their length; chunks begin as their first one does.
-		if len(name) < len(n[p][0]) || name[:len(n[p][0])] != n[p][0] {
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// keep puts one of our cookies in its place, if it has one. pair is what follows the common prefix.
+func (j *jar) keep(pair string) {
+	for p, suffix := range suffixes {
+		if !strings.HasPrefix(pair, suffix) {
 			continue
 		}
-		for i := range n[p] {
-			if name == n[p][i] {
-				j.doubled = j.doubled || j.seen[p]&(1<<i) != 0
-				j.seen[p] |= 1 << i
-				j.values[p][i] = value
-			}
+		pair = pair[len(suffix):]
+		chunk := 0
+		if len(pair) > 1 && pair[0] == '-' && pair[1] > '0' && pair[1] < '0'+maxChunks {
+			pair, chunk = pair[2:], int(pair[1]-'0')
 		}
+		if pair == "" || pair[0] != '=' {
+			return
+		}
+		pair = pair[1:]
+		for pair != "" && isBlank(pair[len(pair)-1]) {
+			pair = pair[:len(pair)-1]
+		}
+		j.doubled = j.doubled || j.seen[p]&(1<<chunk) != 0
+		j.seen[p] |= 1 << chunk
+		j.values[p][chunk] = pair
+		return
 	}
 }
 
@@ -102,7 +123,7 @@ func (j *jar) has(p purpose) bool { return j.values[p][0] != "" }
 func (n *names) size(p purpose, j *jar) (size int) {
 	for i, value := range j.values[p] {
 		if value != "" {
-			size += cookieSize(n[p][i], value)
+			size += cookieSize(n.full[p][i], value)
 		}
 	}
 	return size
@@ -119,7 +140,7 @@ const cookieAttributes = "; Path=/; Secure; HttpOnly; SameSite=Strict"
 func (n *names) set(p purpose, value string, j *jar) (lines []string, size int) {
 	var parts []string
 	for i := 0; value != "" && i < maxChunks; i++ {
-		room := maxCookieLine - len(n[p][i]) - len("=") - len(cookieAttributes)
+		room := maxCookieLine - len(n.full[p][i]) - len("=") - len(cookieAttributes)
 		if i == 0 {
 			room-- // the number of chunks
 		}
@@ -131,12 +152,12 @@ func (n *names) set(p purpose, value string, j *jar) (lines []string, size int) 
 	}
 	parts[0] = string(rune('0'+len(parts))) + parts[0]
 	for i, part := range parts {
-		lines = append(lines, n[p][i]+"="+part+cookieAttributes)
-		size += cookieSize(n[p][i], part)
+		lines = append(lines, n.full[p][i]+"="+part+cookieAttributes)
+		size += cookieSize(n.full[p][i], part)
 	}
 	for i := len(parts); i < maxChunks; i++ {
 		if j.values[p][i] != "" {
-			lines = append(lines, ending(n[p][i]))
+			lines = append(lines, ending(n.full[p][i]))
 		}
 	}
 	return lines, size
@@ -145,7 +166,7 @@ func (n *names) set(p purpose, value string, j *jar) (lines []string, size int) 
 // clear returns the Set-Cookie lines that end p's cookie: every chunk there can be, so that a request which was
 // stripped of some still ends them all.
 func (n *names) clear(p purpose) (lines []string) {
-	for _, name := range n[p] {
+	for _, name := range n.full[p] {
 		lines = append(lines, ending(name))
 	}
 	return lines

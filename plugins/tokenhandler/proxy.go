@@ -66,7 +66,7 @@ func (h *Handler) checkCSRF(r *http.Request, j *jar, s *stamp) error {
 		return err
 	}
 	said := r.Header[h.csrfName]
-	if len(said) != 1 || !h.sameCSRF(said[0], string(sealed)) {
+	if len(said) != 1 || !h.sameCSRF(said[0], textOf(sealed)) {
 		return errForeign
 	}
 	return nil
@@ -97,5 +97,5 @@ func (h *Handler) renew(ctx context.Context, j *jar, a access, now int64) (refer
 // keep names, and the CSRF header. A cookie of ours is never kept.
 func (h *Handler) Strip(header http.Header, keep []string) {
 	delete(header, h.csrfName)
-	stripCookies(header, h.names[forAccess][0][:len(h.names[forAccess][0])-len(suffixes[forAccess])], keep)
+	stripCookies(header, h.names.prefix, keep)
 }

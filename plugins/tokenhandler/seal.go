@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"unsafe"
 )
 
 // sealer seals and opens what cookies hold: AES-256-GCM with random nonces. The cookie's name, the tenant and the key's
@@ -47,7 +46,7 @@ func newSealer(keys []Key, tenant string, names names, aad func(parts ...string)
 		}
 		k := sealingKey{tag: keyTag(key.ID), aead: aead}
 		for p := range purposes {
-			k.aad[p] = aad(names[p][0], tenant, key.ID)
+			k.aad[p] = aad(names.full[p][0], tenant, key.ID)
 		}
 		s.keys = append(s.keys, k)
 	}
@@ -81,7 +80,7 @@ func (s *sealer) seal(p purpose, text []byte) string {
 // open returns what was sealed for p, or nil: why it does not open is nobody's business.
 func (s *sealer) open(p purpose, value string) []byte {
 	sealed := make([]byte, sealEncoding.DecodedLen(len(value)))
-	n, err := sealEncoding.Decode(sealed, unsafe.Slice(unsafe.StringData(value), len(value)))
+	n, err := sealEncoding.Decode(sealed, bytesOf(value))
 	// The decoder skips line breaks, so a length that differs says that there were some.
 	if err != nil || n != len(sealed) || n < sealPrefix || sealed[0] != sealVersion {
 		return nil

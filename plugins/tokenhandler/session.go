@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
-	"unsafe"
 )
 
 // stamp is what all cookies of one login carry alike. Cookies that are used together must agree on it.
@@ -96,8 +95,7 @@ func (h *Handler) openAccess(j *jar, now int64) (s stamp, a access, err error) {
 	}
 	a.expires = int64(binary.BigEndian.Uint64(text))
 	a.renew = int64(binary.BigEndian.Uint64(text[8:]))
-	text = text[16:]
-	a.reference = unsafe.String(unsafe.SliceData(text), len(text)) // opened for us, and nobody writes to it
+	a.reference = textOf(text[16:])
 	return s, a, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -72,6 +73,14 @@ type Key struct {
 	// Secret is 32 random bytes.
 	Secret []byte
 }
+
+// A Config and a Key print as their names: they hold secrets.
+func (Config) String() string         { return "tokenhandler.Config" }
+func (c Config) GoString() string     { return c.String() }
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+func (Key) String() string            { return "tokenhandler.Key" }
+func (k Key) GoString() string        { return k.String() }
+func (k Key) LogValue() slog.Value    { return slog.StringValue(k.String()) }
 
 // Keys finds the issuer's public keys; a keyfunc.Keyfunc (keyfunc/v3) is one.
 type Keys interface {
@@ -161,5 +170,11 @@ func (h *Handler) IsAgentPath(path string) bool {
 }
 
 func sameText(said, sealed string) bool {
-	return subtle.ConstantTimeCompare([]byte(said), []byte(sealed)) == 1
+	return subtle.ConstantTimeCompare(bytesOf(said), bytesOf(sealed)) == 1
 }
+
+// bytesOf returns s without a copy. Nobody may write to it.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// textOf returns b without a copy, when nobody will write to b any more.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
