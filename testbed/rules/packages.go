@@ -34,7 +34,7 @@ func packageComment(t *Tree) []string {
 func noPackageState(t *Tree) []string {
 	var breaches []string
 	for _, f := range t.Files {
-		if f.Test {
+		if f.Test || f.Support {
 			continue
 		}
 		for _, decl := range f.Ast.Decls {

@@ -22,6 +22,7 @@ func All() []Rule {
 		{"apiguard-requirements", "users import apiguard into their APIs: each requirement of ours becomes theirs", apiguardRequirements},
 		{"meet-on-the-wire", "issuer and plugins are deployed apart and updated apart: shared code would hide what the wire must say", meetOnTheWire},
 		{"one-way", "imports point from wiring to rooms to leaves, so that a room can be read, tested and replaced without the server around it", oneWay},
+		{"test-support", "what exists for tests is lenient where production must not be, and drags the testing package along", testSupportInTests},
 		{"drivers-in-storage", "a storage driver's errors and types never leave storage: a room that sees them works with one database only", driversInStorage},
 		{"package-comment", "a reader who opens a package first asks what it is for", packageComment},
 		{"no-package-state", "state at package level is shared by every test and every instance in a process (the demo runs all in one)", noPackageState},

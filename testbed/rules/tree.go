@@ -28,9 +28,10 @@ type Tree struct {
 
 // File is one Go source file.
 type File struct {
-	Path string
-	Test bool // _test.go
-	Ast  *ast.File
+	Path    string
+	Test    bool // _test.go
+	Support bool // of a package that exists for tests: its name ends in "test", as httptest's does
+	Ast     *ast.File
 }
 
 // Dir is the file's directory, which is also its package's path below root.
@@ -106,7 +107,9 @@ func (t *Tree) read(repo fs.FS, name string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		t.Files = append(t.Files, File{Path: name, Test: strings.HasSuffix(name, "_test.go"), Ast: file})
+		t.Files = append(t.Files, File{
+			Path: name, Test: strings.HasSuffix(name, "_test.go"), Support: strings.HasSuffix(path.Dir(name), "test"), Ast: file,
+		})
 	}
 	return nil
 }
