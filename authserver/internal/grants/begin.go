@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/phantomgate/phantomgate/authserver/internal/config"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
@@ -55,10 +56,7 @@ func (s *Service) Begin(ctx context.Context, a Authorization) (code string, err 
 		Scope: oauth.JoinScope(a.Scopes), Offline: offline, Births: a.Births, CreatedAt: now,
 	}
 	codeAge := min(a.Client.Policy.Code, config.MaxCode)
-	grant.ExpiresAt = now.Add(codeAge + a.Client.Policy.AccessToken)
-	if mayRefresh(a.Client, offline) {
-		grant.ExpiresAt = now.Add(a.Client.Policy.RefreshAbsolute)
-	}
+	grant.ExpiresAt = a.end(now, codeAge, offline)
 	key, wrapped, err := s.DataKey.NewWrapped(grant.ID)
 	if err != nil {
 		return "", fmt.Errorf("grants: %w", err)
@@ -85,6 +83,23 @@ func (s *Service) Begin(ctx context.Context, a Authorization) (code string, err 
 		return "", fmt.Errorf("grants: begin: %w", err)
 	}
 	return code, nil
+}
+
+// end is when the grant ends, however often it is refreshed. One that is refreshed ends with the login it came from, unless
+// it is meant to outlive it; it always lasts for one access token.
+func (a Authorization) end(now time.Time, codeAge time.Duration, offline bool) time.Time {
+	end := now.Add(codeAge + a.Client.Policy.AccessToken)
+	if !mayRefresh(a.Client, offline) {
+		return end
+	}
+	last := now.Add(a.Client.Policy.RefreshAbsolute)
+	if !offline {
+		last = earlier(last, a.Session.ExpiresAt)
+	}
+	if last.After(end) {
+		return last
+	}
+	return end
 }
 
 // check refuses an authorization that no request could have earned. The endpoint has checked all of it before; a mistake
