@@ -55,7 +55,7 @@ type Policy struct {
 	PhantomToken    time.Duration `yaml:"phantom_token"`    // of the JWT it is swapped for; default and most 5 minutes
 	Code            time.Duration `yaml:"code"`             // default and most 1 minute
 	RefreshIdle     time.Duration `yaml:"refresh_idle"`     // unused for so long, a refresh reference ends; default 24 hours
-	RefreshAbsolute time.Duration `yaml:"refresh_absolute"` // a grant ends then, however often refreshed; default 30 days
+	RefreshAbsolute time.Duration `yaml:"refresh_absolute"` // a grant ends then, however often refreshed (without offline_access, with its login if that is sooner); default 30 days
 	Session         time.Duration `yaml:"session"`          // of a login at the issuer; default 8 hours
 	Refresh         string        `yaml:"refresh"`          // when a refresh reference is given: offline_access (default) or always
 }
