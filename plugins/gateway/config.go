@@ -1,11 +1,11 @@
 package gateway
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -101,13 +101,10 @@ func (f *Fault) Error() string {
 // null, wrong types and everything Validate refuses, and reports all of it at once.
 func Parse(data []byte) (Config, error) {
 	var cfg Config
-	faults := decodeStrict(data, &cfg)
-	if len(faults) == 1 && faults[0].Field == "" {
-		return Config{}, faults[0] // not a JSON object: nothing more can be said about it
-	}
+	faults, unread := decodeStrict(data, &cfg)
 	// A field that could not be read has its fault already; "missing" beside it would be noise.
 	for _, fault := range validate(cfg) {
-		if !reported(faults, fault.Field) {
+		if !within(fault.Field, unread) {
 			faults = append(faults, fault)
 		}
 	}
@@ -122,10 +119,10 @@ func (c Config) Validate() error {
 	return joined(validate(c))
 }
 
-// reported tells whether faults names field, or something that contains it.
-func reported(faults []*Fault, field string) bool {
-	for _, f := range faults {
-		if rest, ok := bytes.CutPrefix([]byte(field), []byte(f.Field)); ok && (len(rest) == 0 || rest[0] == '.' || rest[0] == '[') {
+// within tells whether field is one of fields, or inside one of them. Everything is inside the field "".
+func within(field string, fields []string) bool {
+	for _, f := range fields {
+		if rest, ok := strings.CutPrefix(field, f); ok && (f == "" || rest == "" || rest[0] == '.' || rest[0] == '[') {
 			return true
 		}
 	}

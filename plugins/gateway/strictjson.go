@@ -11,17 +11,17 @@ import (
 
 // decodeStrict fills the struct that target points to and returns every fault it meets: encoding/json stops at the
 // first, takes doubled keys and keys in any case, and treats null as absent. What could be read is in target even when
-// there are faults. The schema has objects, lists, strings, whole numbers, booleans, and types that read themselves.
-func decodeStrict(data []byte, target any) []*Fault {
+// there are faults; unread names the fields of which nothing is. The schema has objects, lists, strings, whole numbers, booleans, and types that read themselves.
+func decodeStrict(data []byte, target any) (faults []*Fault, unread []string) {
 	if err := checkSyntax(data); err != nil {
-		return []*Fault{{Problem: err.Error()}}
+		return []*Fault{{Problem: err.Error()}}, []string{""}
 	}
 	if trimmed := bytes.TrimSpace(data); trimmed[0] != '{' {
-		return []*Fault{{Problem: "must be a JSON object"}}
+		return []*Fault{{Problem: "must be a JSON object"}}, []string{""}
 	}
 	d := strictDecoder{}
 	d.value(data, reflect.ValueOf(target).Elem(), "")
-	return d.faults
+	return d.faults, d.unread
 }
 
 func checkSyntax(data []byte) error {
@@ -40,22 +40,29 @@ func checkSyntax(data []byte) error {
 
 type strictDecoder struct {
 	faults []*Fault
+	unread []string
 }
 
 func (d *strictDecoder) fault(field, format string, args ...any) {
 	d.faults = append(d.faults, &Fault{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
+// skip reports a field whose value is not taken.
+func (d *strictDecoder) skip(field, format string, args ...any) {
+	d.fault(field, format, args...)
+	d.unread = append(d.unread, field)
+}
+
 // value reads one JSON value into v. raw is known to be well formed.
 func (d *strictDecoder) value(raw json.RawMessage, v reflect.Value, field string) {
 	raw = bytes.TrimSpace(raw)
 	if string(raw) == "null" {
-		d.fault(field, "must not be null; leave the key out")
+		d.skip(field, "must not be null; leave the key out")
 		return
 	}
 	if u, ok := v.Addr().Interface().(json.Unmarshaler); ok {
 		if err := u.UnmarshalJSON(raw); err != nil {
-			d.fault(field, "%v", err)
+			d.skip(field, "%v", err)
 		}
 		return
 	}
@@ -75,19 +82,19 @@ func (d *strictDecoder) scalar(raw json.RawMessage, v reflect.Value, field strin
 		if want == "" {
 			want = "a whole number"
 		}
-		d.fault(field, "must be %s", want)
+		d.skip(field, "must be %s", want)
 		return
 	}
 	// Every number of the schema has a default that a zero would silently bring back.
 	if v.CanInt() && v.Int() <= 0 {
-		d.fault(field, "must be above zero; leave the key out for the default")
+		d.skip(field, "must be above zero; leave the key out for the default")
 	}
 }
 
 func (d *strictDecoder) list(raw json.RawMessage, v reflect.Value, field string) {
 	var items []json.RawMessage
 	if json.Unmarshal(raw, &items) != nil {
-		d.fault(field, "must be a list")
+		d.skip(field, "must be a list")
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
@@ -99,7 +106,7 @@ func (d *strictDecoder) list(raw json.RawMessage, v reflect.Value, field string)
 func (d *strictDecoder) object(raw json.RawMessage, v reflect.Value, field string) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
-		d.fault(field, "must be an object in braces")
+		d.skip(field, "must be an object in braces")
 		return
 	}
 	keys, index := jsonKeys(v.Type())
@@ -109,7 +116,7 @@ func (d *strictDecoder) object(raw json.RawMessage, v reflect.Value, field strin
 		key, _ := token.(string)
 		var member json.RawMessage
 		if err := dec.Decode(&member); err != nil {
-			d.fault(field, "%v", err)
+			d.skip(field, "%v", err)
 			return
 		}
 		at := key

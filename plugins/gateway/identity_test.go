@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestIdentityHeadersAreRemoved in every spelling that some program between us and the API may take for the same name.
+func TestIdentityHeadersAreRemoved(t *testing.T) {
+	table := newIdentityTable(append(slices.Clone(identityPatterns), "X-My-User", "Legacy_*"))
+	removed := []string{
+		"X-User", "X-User-Id", "X-Userinfo", "X-Username", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups",
+		"X-Forwarded-Preferred-Username", "X-Forwarded-Access-Token", "X-Auth", "X-Auth-Request-User", "X-Authenticated-Userid",
+		"X-Remote-User", "Remote-User", "Remote-Groups", "X-Id-Token", "X-Access-Token", "X-Jwt", "X-Jwt-Assertion", "X-Phantom-Token",
+		"X-Scope", "X-Scopes", "X-Client-Id", "X-Tenant", "X-Tenant-Id", "X-Sub", "X-Subject", "X-Email", "X-Groups", "X-Roles",
+		"X-Introspection", "X-Introspection-Result", "Revocation-Keys", "Revocation-Position", "X-Webauth-User", "Oidc-Claim-Sub",
+		"X-Amzn-Oidc-Identity", "X-Ms-Client-Principal-Name", "Cf-Access-Jwt-Assertion",
+		"X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url", "X-My-User", "Legacy-User",
+	}
+	kept := []string{
+		"Accept", "Cookie", "Content-Type", "Host", "Origin", "User-Agent", "Referer", "X-Forwarded-For", "X-Forwarded-Proto",
+		"X-Forwarded-Host", "X-Request-Id", "X-Requested-With", "X-Real-Ip", "X-Subtotal", "X-Csrf-Token", "Traceparent", "Te", "X", "X-", "If-Match",
+		"X-My-Users", "Legacy", "X-Scoped", "Idempotency-Key", "Upgrade", "Sec-Websocket-Key", "",
+	}
+	for _, name := range removed {
+		spellings := []string{
+			name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"),
+			strings.ToUpper(strings.ReplaceAll(name, "-", "_")), strings.ReplaceAll(name, "-", "."),
+		}
+		for _, spelling := range spellings {
+			h := http.Header{spelling: {"mallory", "twice"}, "Accept": {"*/*"}}
+			table.remove(h)
+			if len(h) != 1 || h["Accept"] == nil {
+				t.Errorf("%s stays", spelling)
+			}
+		}
+	}
+	for _, name := range kept {
+		h := http.Header{name: {"x"}}
+		table.remove(h)
+		if len(h) != 1 {
+			t.Errorf("%s is removed", name)
+		}
+	}
+}
+
+// TestApplyLeavesOneAuthorization: no second spelling of it, and nothing among the trailers, gets by.
+func TestApplyLeavesOneAuthorization(t *testing.T) {
+	g, _ := newGateway(t, newFakeIssuer(t, nil), reading("/events", "eventcatalog.read"))
+	r := get("/events", newReference(1))
+	r.Header["authorization"] = []string{"Bearer mallory"}
+	r.Header["AUTHORIZATION"] = []string{"Bearer mallory"}
+	r.Header["X_user"] = []string{"mallory"}
+	r.Header["Accept"] = []string{"application/json", "text/plain"}
+	r.Header["Content-Type"] = []string{"application/json"}
+	r.Trailer = http.Header{"X-User": nil, "Authorization": nil, "Expires": nil}
+	outcome := g.Authorize(r)
+	outcome.Apply(r)
+	if outcome.Refusal() != nil {
+		t.Fatal(outcome.Refusal())
+	}
+	names := slices.Sorted(maps.Keys(r.Header))
+	if got := strings.Join(names, " "); got != "Accept Authorization Content-Type" || len(r.Header["Accept"]) != 2 {
+		t.Errorf("headers %v", r.Header)
+	}
+	if len(r.Trailer) != 1 {
+		t.Errorf("trailers %v", r.Trailer)
+	}
+}
+
+func TestCheckIdentityHeader(t *testing.T) {
+	for pattern, good := range map[string]bool{
+		"X-My-User": true, "x_my_user": true, "My-*": true, "": false, "*": false, "ab": false, "X-*-User": false, "X User": false,
+		"X-Üser": false, "X-User:": false, "Authorization": false, "AUTHORIZATION": false, "Auth*": false, "Authorization-Info": true,
+	} {
+		if err := checkIdentityHeader(pattern); (err == nil) != good {
+			t.Errorf("%q: %v", pattern, err)
+		}
+	}
+}
