@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Who may send a request that a cookie authorizes: origin, Sec-Fetch-Site and the CSRF header, by kind of request.
@@ -178,7 +179,7 @@ func TestPreflight(t *testing.T) {
 // An API that knows CORS itself does not get in the way, and its cookies stay.
 func TestWriter(t *testing.T) {
 	b := newWalk(t).loggedIn()
-	b.clock.advance(280e9) // into the margin: the answer carries new cookies
+	b.clock.advance(280 * time.Second) // into the margin: the answer carries new cookies
 	s, refusal := b.handler.Open(b.request(http.MethodGet, "/api/orders", ""))
 	if refusal != nil {
 		t.Fatal(refusal)
@@ -188,6 +189,7 @@ func TestWriter(t *testing.T) {
 	w.Header().Add("Access-Control-Allow-Origin", "*")
 	w.Header().Add("Set-Cookie", "api=1")
 	w.Header().Add("Vary", "Accept")
+	w.Header().Set("Cache-Control", "public, max-age=600")
 	if _, err := w.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +199,9 @@ func TestWriter(t *testing.T) {
 	h := rec.Result().Header
 	if got := h["Access-Control-Allow-Origin"]; !slices.Equal(got, []string{appOrigin}) {
 		t.Errorf("Access-Control-Allow-Origin is %v", got)
+	}
+	if got := h.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("an answer with a session in it may be kept: %q", got)
 	}
 	if got := h["Set-Cookie"]; len(got) != 3 || got[2] != "api=1" {
 		t.Errorf("Set-Cookie is %v", got)

@@ -36,32 +36,36 @@ func (p Response) applyCORS(h http.Header) {
 	}
 }
 
-// Writer applies p to the header of w and returns the writer for the API's answer: when that brings CORS headers of its
-// own, p's replace them.
+// Writer applies p to the header of w and returns the writer for the API's answer. When that speaks of CORS itself, p's
+// word replaces it; and when it comes with new cookies, no cache may keep it.
 func (p Response) Writer(w http.ResponseWriter) http.ResponseWriter {
 	p.Apply(w.Header())
-	if p.origin == "" {
+	if p.origin == "" && len(p.cookies) == 0 {
 		return w
 	}
-	return &corsWriter{ResponseWriter: w, response: p}
+	return &responseWriter{ResponseWriter: w, response: p}
 }
 
-// corsWriter keeps an API's CORS headers from standing beside ours: two of them are none to a browser.
-type corsWriter struct {
+// responseWriter has the last word about a few headers: two CORS headers are none to a browser, and a session in a
+// shared cache is everybody's.
+type responseWriter struct {
 	http.ResponseWriter
 	response Response
 	wrote    bool
 }
 
-func (w *corsWriter) WriteHeader(status int) {
+func (w *responseWriter) WriteHeader(status int) {
 	if !w.wrote {
 		w.wrote = status >= http.StatusOK // informational answers come before the answer
 		w.response.applyCORS(w.Header())
+		if len(w.response.cookies) > 0 {
+			w.Header().Set("Cache-Control", "no-store")
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *corsWriter) Write(p []byte) (int, error) {
+func (w *responseWriter) Write(p []byte) (int, error) {
 	if !w.wrote {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -69,4 +73,4 @@ func (w *corsWriter) Write(p []byte) (int, error) {
 }
 
 // Unwrap lets http.ResponseController flush, hijack and set deadlines.
-func (w *corsWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
