@@ -125,6 +125,25 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestRedirectsAreNotFollowed: whoever can answer for the issuer once must not be sent the reference and the secret.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	f := newFixture(t)
+	f.issuer.answer = func(r *http.Request) *http.Response {
+		if r.URL.Host != "issuer.example" {
+			t.Errorf("%s was asked", r.URL.Host)
+		}
+		resp := respond(307, "", "")
+		resp.Header.Set("Location", "https://evil.example/")
+		return resp
+	}
+	if _, _, err := f.swap(good); !errors.Is(err, ErrIssuer) {
+		t.Errorf("got %v", err)
+	}
+	if n, _ := f.issuer.calls(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
 func TestUnreachableSlowAndGivenUp(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Timeout = time.Millisecond })
 	f.issuer.answer = func(*http.Request) *http.Response { return nil } // never answers

@@ -1,0 +1,105 @@
+package plugins_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A control is a fault put into a room, and the test that must see it. A safety test that passes with the protection
+// taken out protects nothing.
+type control struct {
+	fault    string
+	file     string // the file the fault is put into
+	old, new string // what stands there once, and what the fault makes of it
+	failing  string // the test that fails
+}
+
+var controls = []control{
+	{"scopes are not judged", "policy/policy.go", "f.Scopes&r.all != r.all ||", "", "TestJudge"},
+	{"expiry is not judged", "policy/policy.go", "now.UnixMilli() >= f.Expires", "false", "TestJudge"},
+	{"step-up is not judged", "policy/policy.go", "!slices.Contains(r.acr, f.ACR)", "false", "TestJudge"},
+	{"escaped slashes pass", "policy/path.go", `u.RawPath != "" && hidesStructure(u.RawPath)`, "false", "TestNormalPath"},
+	{"dot segments pass", "policy/path.go", `return segment == "." || segment == ".."`, "return false", "TestNormalPath"},
+	{"a less specific path answers", "policy/table.go", "if m := t.exact[path]; m != nil {", "if m := t.exact[path]; m != nil && m.find(r.Method) != nil {", "TestMatch"},
+	{"a bad signature passes", "phantomtoken/verify.go", "case err != nil:\n\t\treturn policy.Facts{}, fmt.Errorf(\"%w: %w\", ErrIssuer, err)\n\tcase !token.Valid:", "case token == nil:", "TestSignatureIsVerifiedBeforeCaching"},
+	{"other audiences pass", "phantomtoken/verify.go", "len(c.Audience) != 1 ||", "len(c.Audience) == 0 ||", "TestVerify"},
+	{"any kind of JWT passes", "phantomtoken/verify.go", `typ != "at+jwt"`, "false", "TestVerify"},
+	{"scopes that were not asked for pass", "phantomtoken/verify.go", `return 0, errors.New("its JWT carries a scope that was not asked for")`, "continue", "TestVerify"},
+	{"other tenants pass", "phantomtoken/verify.go", "tenant != v.tenant", "false", "TestVerify"},
+	{"the cache key forgets the scopes", "phantomtoken/phantomtoken.go", "append([]string{s.issuer, s.tenant, audience}, scopes...)", "[]string{s.issuer, s.tenant, audience}", "TestKeysAreApart"},
+	{"the cache key forgets the tenant", "phantomtoken/phantomtoken.go", "[]string{s.issuer, s.tenant, audience}", "[]string{s.issuer, audience}", "TestKeysAreApart"},
+	{"the cache outlives max-age", "phantomtoken/phantomtoken.go", "life = min(life, found.maxAge)", "", "TestLifetime"},
+	{"the cache outlives exp", "phantomtoken/phantomtoken.go", "life = min(life, time.UnixMilli(facts.Expires).Sub(sent))", "", "TestLifetime"},
+	{"references are not checked", "phantomtoken/phantomtoken.go", "if !isReference(reference) {", "if false {", "TestGarbageIsRefusedUnasked"},
+	{"an issuer that is down says inactive", "phantomtoken/introspection.go", `return answer{}, &UnavailableError{retryAfter(resp.Header.Get("Retry-After")), reason}`, "_ = reason; return answer{}, ErrInactive", "TestAnswers"},
+	{"an unknown 403 means insufficient", "phantomtoken/introspection.go", `&& errorCode(body) == "insufficient_scope"`, "", "TestAnswers"},
+	{"redirects are followed", "phantomtoken/introspection.go", "return http.ErrUseLastResponse", "return nil", "TestRedirectsAreNotFollowed"},
+	{"keys are fetched without limit", "phantomtoken/keys.go", "l.spent >= fetchBurst", "false", "TestUnknownKidIsRateLimited"},
+	{"symmetric keys are used", "phantomtoken/keys.go", `k.Type == "oct" ||`, "", "TestSymmetricAndForeignKeysAreIgnored"},
+	{"one that hangs up ends it for all", "phantomtoken/flight.go", "if fl.waiting == 0 {", "if true {", "TestFlightOutlivesAWaiter"},
+	{"the negative cache grows", "phantomtoken/negative.go", "len(n.young) >= n.limit", "false", "TestFloodOfReferencesLeavesGoodTokens"},
+	{"the policy is not judged on hits", "gateway/gateway.go", "refusal := route.Judge(token.Facts, now); refusal != nil {", "refusal := route.Judge(token.Facts, now); refusal != nil && !cached {", "TestPolicyIsJudgedOnHits"},
+	{"identity headers pass", "gateway/gateway.go", "	o.identity.remove(r.Header)\n", "", "TestApplyLeavesOneAuthorization"},
+	{"headers with underscores pass", "gateway/identity.go", "table[i] = '-'", "table[i] = c", "TestIdentityHeadersAreRemoved"},
+	{"a panic gets through", "gateway/gateway.go", "		*outcome = Outcome{refusal: policy.ServerError(), identity: g.identity}\n", "		*outcome = Outcome{allowed: true, identity: g.identity}\n", "TestPanicRefuses"},
+	{"a forgotten outcome passes", "gateway/gateway.go", "o.refusal == nil && !o.allowed", "false", "TestZeroOutcomeRefuses"},
+	{"an unknown error passes", "gateway/gateway.go", "	return policy.ServerError()\n}\n\n// Outcome", "	return nil\n}\n\n// Outcome", "TestUnknownErrorsRefuse"},
+	{"unknown keys pass", "gateway/strictjson.go", "case !known:", "case !known && key == \"\":", "TestParseFaults"},
+}
+
+// TestControls puts each fault in, by way of an overlay, and sees the test fail.
+func TestControls(t *testing.T) {
+	// The go command repeats this test's last result unless a file that the test itself has looked at is another.
+	files, err := filepath.Glob("*/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		if _, err := os.Stat(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range controls {
+		t.Run(c.fault, func(t *testing.T) {
+			source, err := os.ReadFile(c.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(source), c.old); n != 1 {
+				t.Fatalf("%q stands in %s %d times; a control needs it once", c.old, c.file, n)
+			}
+			out := testWith(t, c, strings.Replace(string(source), c.old, c.new, 1))
+			if !strings.Contains(out, "--- FAIL: "+c.failing) {
+				t.Errorf("%s did not fail:\n%s", c.failing, out)
+			}
+		})
+	}
+}
+
+// testWith runs c's test with c's file replaced, and returns what it printed.
+func testWith(t *testing.T, c control, source string) string {
+	t.Helper()
+	dir := t.TempDir()
+	faulty := filepath.Join(dir, "faulty.go")
+	original, err := filepath.Abs(c.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: faulty}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]string{faulty: source, filepath.Join(dir, "overlay.json"): string(overlay)} {
+		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("go", "test", "-overlay", filepath.Join(dir, "overlay.json"), "-vet=off", "-timeout=60s",
+		"-run", "^"+c.failing+"$", "./"+filepath.Dir(c.file))
+	out, _ := cmd.CombinedOutput() // the exit status says less than the output
+	return string(out)
+}
