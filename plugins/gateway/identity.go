@@ -130,7 +130,7 @@ func checkIdentityHeader(pattern string) error {
 		}
 	}
 	if newIdentityTable([]string{pattern}).has(authorization) {
-		return errors.New("Authorization is always replaced; leave it out")
+		return errors.New("the Authorization header is always replaced; leave it out")
 	}
 	return nil
 }

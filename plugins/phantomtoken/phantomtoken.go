@@ -158,7 +158,7 @@ func (c Config) check() error {
 		}
 	}
 	if c.Logger == nil || c.Now == nil {
-		errs = append(errs, errors.New("Logger and Now are needed"))
+		errs = append(errs, errors.New("missing: Logger and Now"))
 	}
 	return errors.Join(errs...)
 }
