@@ -40,7 +40,6 @@ func TestFaults(t *testing.T) {
 		"prompt none, nobody is there":    {[]string{"prompt", "none"}, "login_required"},
 		"max_age negative":                {[]string{"max_age", "-1"}, "invalid_request"},
 		"max_age no number":               {[]string{"max_age", "soon"}, "invalid_request"},
-		"max_age empty":                   {[]string{"max_age", ""}, "invalid_request"},
 		"max_age beyond every clock":      {[]string{"max_age", "99999999999"}, "invalid_request"},
 		"id_token_hint of somebody else":  {[]string{"id_token_hint", "a.b.c"}, "invalid_request"},
 		"id_token_hint that is no JWT":    {[]string{"id_token_hint", "nonsense"}, "invalid_request"},

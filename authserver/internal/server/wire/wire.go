@@ -117,7 +117,8 @@ func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return ParseForm(string(body))
 }
 
-// ParseForm parses an encoded form or query and refuses a parameter given twice (RFC 6749, 3.1 and 3.2).
+// ParseForm parses an encoded form or query and refuses a parameter given twice. One without a value counts as left out
+// (RFC 6749, 3.1 and 3.2): zitadel's client, for one, sends an empty client_id beside its Basic header.
 func ParseForm(encoded string) (url.Values, error) {
 	form, err := url.ParseQuery(encoded)
 	if err != nil {
@@ -126,6 +127,9 @@ func ParseForm(encoded string) (url.Values, error) {
 	for name, values := range form {
 		if len(values) > 1 {
 			return nil, oauth.Errorf(oauth.InvalidRequest, "the parameter %q is given more than once", printable(name))
+		}
+		if values[0] == "" {
+			delete(form, name)
 		}
 	}
 	return form, nil
