@@ -16,9 +16,9 @@ const (
 	keepRevocations = 30 * 24 * time.Hour
 )
 
-// Sweep removes rows whose time is over, and destroys the keys of grants that were revoked, about limit of them. It tells
-// how many rows it dealt with; at 0 there was nothing left to do at now. It is safe to call often: it works in small
-// writes, between which others get their turn.
+// Sweep removes rows whose time is over, and destroys the keys of grants that were revoked: it deals with limit rows at
+// most. It tells with how many; fewer than limit means that nothing is left to do at now. It is safe to call often: it
+// works in small writes, between which others get their turn.
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed int, err error) {
 	// Children go before grants, and a grant's reaches with the last that they could end.
 	for _, sweep := range []func(tx *statements, now int64, limit int) (int, error){
@@ -136,9 +136,9 @@ func remove(tx *statements, query string, now int64, limit int) ([]removed, erro
 	return gone, err
 }
 
-// sweepSigningKeys has no limit: there are a handful.
-func sweepSigningKeys(tx *statements, now int64, _ int) (int, error) {
-	n, err := tx.exec(`DELETE FROM signing_keys WHERE expires_at <> 0 AND expires_at <= ?1`, now)
+func sweepSigningKeys(tx *statements, now int64, limit int) (int, error) {
+	n, err := tx.exec(`DELETE FROM signing_keys WHERE (tenant, id) IN
+		(SELECT tenant, id FROM signing_keys WHERE expires_at <> 0 AND expires_at <= ?1 LIMIT ?2)`, now, limit)
 	return int(n), err
 }
 
@@ -201,7 +201,7 @@ func destroyKeys(tx *statements, _ int64, limit int) (int, error) {
 		next = last
 	}
 	_, err = tx.exec(`UPDATE revocations SET swept_to = ?2 WHERE sequence = ?1`, r.Sequence, next)
-	return int(seen) + 1, err
+	return max(int(seen), 1), err // at least one: this revocation is dealt with
 }
 
 func endedBy(kind storage.Kind) string {

@@ -129,10 +129,42 @@ func testSweep(t *testing.T, open func(*testing.T) Store) {
 		if n != 3 {
 			t.Errorf("dealt with %d rows, want 3", n)
 		}
+		_, err = s.Revoke(t.Context(), revocation(storage.KindClient, client))
+		must(t, err)
+		for _, want := range []int{3, 3, 3} { // of 4 tokens, 4 refresh tokens, 4 codes, …
+			if n, err = s.Sweep(t.Context(), start.Add(48*time.Hour), 3); err != nil || n != want {
+				t.Errorf("dealt with %d rows, want %d (%v)", n, want, err)
+			}
+		}
 		n, err = s.Sweep(t.Context(), start.Add(48*time.Hour), 0)
 		must(t, err)
 		if n != 0 {
 			t.Errorf("dealt with %d rows, want none", n)
+		}
+	})
+	t.Run("keys too are destroyed in bounded calls, without an end too early", func(t *testing.T) {
+		s := open(t)
+		for _, id := range []string{"g1", "g2", "g3", "g4", "g5"} {
+			begin(t, s, id, storage.Births{})
+		}
+		for range 2 {
+			_, err := s.Revoke(t.Context(), revocation(storage.KindClient, client))
+			must(t, err)
+		}
+		for n := 2; n == 2; { // as the issuer does: on, while a call dealt with all it might
+			var err error
+			n, err = s.Sweep(t.Context(), start, 2)
+			must(t, err)
+			if n > 2 {
+				t.Fatalf("dealt with %d rows, want 2 at most", n)
+			}
+		}
+		for _, id := range []string{"g1", "g2", "g3", "g4", "g5"} {
+			found, err := s.FindAccess(t.Context(), tenant, hash("access "+id))
+			must(t, err)
+			if len(found.Grant.WrappedKey) != 0 {
+				t.Errorf("the key of %s is still there", id)
+			}
 		}
 	})
 	t.Run("the record of a revocation is kept for 30 days", func(t *testing.T) {
