@@ -72,6 +72,14 @@ type AccessToken struct {
 	Value     []byte // sealed under the grant's key
 	IssuedAt  time.Time
 	ExpiresAt time.Time
+	Actors    []string // of an exchanged token (RFC 8693): the clients that exchanged, the last one first; a store finds them out itself
+}
+
+// Exchange is how a token comes from another one (RFC 8693).
+type Exchange struct {
+	ParentJTI string // the token that it is given for
+	ClientID  string // who exchanges
+	Births    Births // Client and UserClient of who exchanges; read before that client's secret was checked
 }
 
 // LiveAccess is an access token with its grant, as one read found them.

@@ -4,16 +4,22 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/phantomgate/phantomgate/authserver/internal/storage"
 )
 
+// accessColumns are those of accessRow.dest. Who exchanged a token is asked of exchanged ones only.
+const accessColumns = `t.hash, t.jti, t.scope, t.value, t.issued_at, t.expires_at,
+	CASE t.hops WHEN 0 THEN '' ELSE (SELECT group_concat(e.client_id, ' ' ORDER BY e.hop DESC) FROM exchanges e WHERE e.token_num = t.num) END,
+	` + accessStands + `, ` + grantColumns
+
 // One read finds the token, its grant, and whether every reach still stands: nothing can come between.
-const accessByHash = `SELECT t.hash, t.jti, t.scope, t.value, t.issued_at, t.expires_at, ` + accessStands + `, ` + grantColumns + `
+const accessByHash = `SELECT ` + accessColumns + `
 	FROM access_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.hash = ?1 AND t.tenant = ?2`
 
-const accessByJTI = `SELECT t.hash, t.jti, t.scope, t.value, t.issued_at, t.expires_at, ` + accessStands + `, ` + grantColumns + `
+const accessByJTI = `SELECT ` + accessColumns + `
 	FROM access_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.jti = ?1 AND t.tenant = ?2`
 
 const refreshByHash = `SELECT t.hash, t.scope, t.value, t.issued_at, t.expires_at, t.consumed_at, t.answer, ` + grantStands + `, ` + grantColumns + `
@@ -22,15 +28,16 @@ const refreshByHash = `SELECT t.hash, t.scope, t.value, t.issued_at, t.expires_a
 const codeByHash = `SELECT t.hash, t.value, t.issued_at, t.expires_at, t.consumed_at, ` + grantStands + `, ` + grantColumns + `
 	FROM codes t JOIN grants g ON g.num = t.grant_num WHERE t.hash = ?1 AND t.tenant = ?2`
 
-// Lists go through the user's grants when there is a user, and else along the jti, so that a page ends early.
+// Lists go through the user's grants when there is a user, and else along the jti, so that a page ends early. A client's
+// tokens are those of its grants, and those that it exchanged.
 const (
-	listColumns = `SELECT t.hash, t.jti, t.scope, t.value, t.issued_at, t.expires_at, ` + accessStands + `, ` + grantColumns
-	listByUser  = listColumns + ` FROM grants g CROSS JOIN access_tokens t ON t.grant_num = g.num
-	WHERE g.tenant = ?1 AND g.subject = ?2 AND g.subject <> '' AND (?3 = '' OR g.client_id = ?3)
+	exchangedBy = `t.hops > 0 AND EXISTS (SELECT 1 FROM exchanges e WHERE e.token_num = t.num AND e.client_id = ?3)`
+	listByUser  = `SELECT ` + accessColumns + ` FROM grants g CROSS JOIN access_tokens t ON t.grant_num = g.num
+	WHERE g.tenant = ?1 AND g.subject = ?2 AND g.subject <> '' AND (?3 = '' OR g.client_id = ?3 OR ` + exchangedBy + `)
 		AND t.jti > ?4 AND t.expires_at > ?5 AND g.expires_at > ?5 AND ` + accessStands + `
 	ORDER BY t.jti LIMIT ?6`
-	listAll = listColumns + ` FROM access_tokens t CROSS JOIN grants g ON g.num = t.grant_num
-	WHERE t.tenant = ?1 AND ?2 = '' AND (?3 = '' OR g.client_id = ?3)
+	listAll = `SELECT ` + accessColumns + ` FROM access_tokens t CROSS JOIN grants g ON g.num = t.grant_num
+	WHERE t.tenant = ?1 AND ?2 = '' AND (?3 = '' OR g.client_id = ?3 OR ` + exchangedBy + `)
 		AND t.jti > ?4 AND t.expires_at > ?5 AND g.expires_at > ?5 AND ` + accessStands + `
 	ORDER BY t.jti LIMIT ?6`
 )
@@ -38,19 +45,23 @@ const (
 // accessRow receives the columns of an access token and its grant.
 type accessRow struct {
 	found           storage.LiveAccess
+	actors          string
 	issued, expires int64
 	grant           grantRow
 }
 
 func (r *accessRow) dest() []any {
 	t := &r.found
-	return r.grant.dest(&t.Hash, &t.JTI, &t.Scope, &t.Value, &r.issued, &r.expires, &t.Alive)
+	return r.grant.dest(&t.Hash, &t.JTI, &t.Scope, &t.Value, &r.issued, &r.expires, &r.actors, &t.Alive)
 }
 
 func (r *accessRow) read() storage.LiveAccess {
 	r.found.Grant = r.grant.read()
 	r.found.GrantID = r.found.Grant.ID
 	r.found.IssuedAt, r.found.ExpiresAt = moment(r.issued), moment(r.expires)
+	if r.actors != "" {
+		r.found.Actors = strings.Fields(r.actors)
+	}
 	return r.found
 }
 

@@ -19,9 +19,11 @@ const grantStands = `(
 	AND (g.session_id = '' OR NOT EXISTS (SELECT 1 FROM generations WHERE tenant = g.tenant AND kind = 'session' AND id = g.session_id))
 	AND NOT EXISTS (SELECT 1 FROM generations WHERE tenant = g.tenant AND kind = 'grant' AND id = g.id))`
 
-// accessStands is true while no reach of access token t and its grant g has moved on.
+// accessStands is true while no reach of access token t and its grant g has moved on, nor one of those it was exchanged
+// for (RFC 8693). A token that was not exchanged pays one comparison for that.
 const accessStands = `(` + grantStands + `
-	AND NOT EXISTS (SELECT 1 FROM generations WHERE tenant = t.tenant AND kind = 'token' AND id = t.jti))`
+	AND NOT EXISTS (SELECT 1 FROM generations WHERE tenant = t.tenant AND kind = 'token' AND id = t.jti)
+	AND (t.hops = 0 OR t.hops = ` + hopsStand + `))`
 
 // sessionStands is true while session s was not ended and no reach of it has moved on.
 const sessionStands = `(s.ended_at = 0

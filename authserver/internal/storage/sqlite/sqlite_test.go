@@ -25,6 +25,9 @@ func TestControls(t *testing.T) {
 		{"fault_consume", "^TestStore$/^Races$/^a_refresh_reference$", "racers won, want exactly one"},
 		{"fault_births", "^TestStore$/^Reaches$", "alive is true, want false"},
 		{"fault_births", "^TestStore$/^Model$", "[rapid] failed"},
+		{"fault_exchange", "^TestStore$/^Exchanges$", "alive is true, want false"},
+		{"fault_exchange", "^TestStore$/^Exchanges$/^overtaken$", "outlives a revocation that overtook its birth"},
+		{"fault_exchange", "^TestStore$/^Model$", "[rapid] failed"},
 		{"fault_sync", "^TestPragmas$", "synchronous is 1, want 2"},
 	} {
 		t.Run(control.tag+" "+control.run, func(t *testing.T) {

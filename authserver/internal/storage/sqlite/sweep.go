@@ -50,9 +50,13 @@ func (s *Store) sweepOnce(ctx context.Context, sweep func(*statements, int64, in
 	return n, nil
 }
 
+// sweepAccess leaves a token that others were exchanged for until they are gone, which is no later than its own end: the
+// rows of descendants lean on it, and its reach must hold as long as one of them is there.
 func sweepAccess(tx *statements, now int64, limit int) (int, error) {
 	gone, err := remove(tx, `DELETE FROM access_tokens WHERE num IN
-			(SELECT num FROM access_tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)
+			(SELECT num FROM access_tokens t WHERE expires_at <= ?1
+				AND NOT EXISTS (SELECT 1 FROM exchanges e WHERE e.tenant = t.tenant AND e.parent_jti = t.jti)
+			ORDER BY expires_at LIMIT ?2)
 		RETURNING tenant, jti, ''`, now, limit)
 	if err != nil {
 		return 0, err

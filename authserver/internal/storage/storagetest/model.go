@@ -15,8 +15,13 @@ import (
 type model struct {
 	generations map[string]int64 // by kind and id
 	grants      map[string]*modelGrant
-	tokens      map[string]*modelGrant // by name
+	tokens      map[string]modelToken // by name
 	made        int
+}
+
+type modelToken struct {
+	grant *modelGrant
+	hops  []storage.Exchange // the first exchange first; none of a token that was not exchanged
 }
 
 type modelGrant struct {
@@ -34,7 +39,19 @@ func (m *model) alive(g *modelGrant) bool {
 	return m.births(g.ClientID, g.Subject) == g.Births && m.generations["grant "+g.ID] == 0 && m.generations["session "+g.SessionID] == 0
 }
 
-// testModel lets rapid begin, refresh and revoke in any order, and asks the store for every token after every step.
+// aliveToken asks after every ancestor and everybody who exchanged one.
+func (m *model) aliveToken(name string) bool {
+	token := m.tokens[name]
+	for _, hop := range token.hops {
+		now := m.births(hop.ClientID, token.grant.Subject)
+		if m.generations["token "+hop.ParentJTI] != 0 || now.Client != hop.Births.Client || now.UserClient != hop.Births.UserClient {
+			return false
+		}
+	}
+	return m.alive(token.grant) && m.generations["token jti-"+name] == 0
+}
+
+// testModel lets rapid begin, refresh, exchange and revoke in any order, and asks the store for every token after every step.
 func testModel(t *testing.T, open func(*testing.T) Store) {
 	s := open(t)
 	run := 0
@@ -43,7 +60,7 @@ func testModel(t *testing.T, open func(*testing.T) Store) {
 		// One store serves all runs, which keeps them fast: each has names of its own, so that nothing is left over.
 		name := func(kind string, n int) string { return fmt.Sprintf("%s-%d-%d", kind, run, n) }
 		clients, users := []string{name("app", 1), name("app", 2)}, []string{name("u", 1), name("u", 2)}
-		m := model{generations: map[string]int64{}, grants: map[string]*modelGrant{}, tokens: map[string]*modelGrant{}}
+		m := model{generations: map[string]int64{}, grants: map[string]*modelGrant{}, tokens: map[string]modelToken{}}
 		held := map[string]storage.Births{} // births that a slow login has read and not yet used
 		base, err := s.Generations(t.Context(), tenant, "", "")
 		must(r, err)
@@ -75,7 +92,7 @@ func testModel(t *testing.T, open func(*testing.T) Store) {
 					return
 				}
 				must(r, err)
-				m.grants[g.ID], m.tokens[g.ID], g.refresh = g, g, g.ID
+				m.grants[g.ID], m.tokens[g.ID], g.refresh = g, modelToken{grant: g}, g.ID
 			},
 			"refresh": func(r *rapid.T) {
 				g := m.draw(r)
@@ -87,14 +104,15 @@ func testModel(t *testing.T, open func(*testing.T) Store) {
 					return
 				}
 				must(r, err)
-				m.tokens[next], g.refresh = g, next
+				m.tokens[next], g.refresh = modelToken{grant: g}, next
 			},
-			"revoke": func(r *rapid.T) { m.revoke(t, r, s, clients, users) },
+			"exchange": func(r *rapid.T) { m.exchange(t, r, s, name, clients, held) },
+			"revoke":   func(r *rapid.T) { m.revoke(t, r, s, clients, users) },
 			"": func(r *rapid.T) {
-				for token, g := range m.tokens {
+				for token := range m.tokens {
 					found, err := s.FindAccess(t.Context(), tenant, hash("access "+token))
 					must(r, err)
-					if want := m.alive(g) && m.generations["token jti-"+token] == 0; found.Alive != want {
+					if want := m.aliveToken(token); found.Alive != want {
 						r.Fatalf("%s: alive is %t, want %t", token, found.Alive, want)
 					}
 				}
@@ -117,13 +135,40 @@ func (m *model) draw(r *rapid.T) *modelGrant {
 	return m.grants[rapid.SampledFrom(slices.Sorted(maps.Keys(m.grants))).Draw(r, "grant")]
 }
 
+// exchange gives a token for any other one, in the name of a client whose births may have been read long ago.
+func (m *model) exchange(t *testing.T, r *rapid.T, s Store, name func(string, int) string, clients []string, held map[string]storage.Births) {
+	if len(m.tokens) == 0 {
+		r.Skip("there is no token yet")
+	}
+	parent := rapid.SampledFrom(slices.Sorted(maps.Keys(m.tokens))).Draw(r, "parent")
+	token := m.tokens[parent]
+	by := storage.Exchange{ParentJTI: "jti-" + parent, ClientID: rapid.SampledFrom(clients).Draw(r, "asker")}
+	births, ok := held[by.ClientID+" "+token.grant.Subject]
+	if !ok {
+		births = m.births(by.ClientID, token.grant.Subject)
+	}
+	by.Births = storage.Births{Client: births.Client, UserClient: births.UserClient}
+	m.made++
+	next := name("t", m.made)
+	err := s.CreateExchanged(t.Context(), tenant, by, start, access(token.grant.ID, next))
+	if !m.aliveToken(parent) {
+		wantError(r, "exchanging a dead token", err, storage.ErrEnded)
+		return
+	}
+	must(r, err)
+	m.tokens[next] = modelToken{token.grant, append(slices.Clone(token.hops), by)}
+}
+
 func (m *model) revoke(t *testing.T, r *rapid.T, s Store, clients, users []string) {
 	kind := rapid.SampledFrom([]storage.Kind{storage.KindToken, storage.KindGrant, storage.KindSession, storage.KindUser,
 		storage.KindUserClient, storage.KindClient, storage.KindTenant, storage.KindEverything}).Draw(r, "kind")
 	var target string
 	switch kind {
 	case storage.KindToken:
-		target = "jti-" + m.draw(r).refresh // the newest access token has the same name
+		if len(m.tokens) == 0 {
+			r.Skip("there is no token yet")
+		}
+		target = "jti-" + rapid.SampledFrom(slices.Sorted(maps.Keys(m.tokens))).Draw(r, "token")
 	case storage.KindGrant:
 		target = m.draw(r).ID
 	case storage.KindSession:

@@ -29,6 +29,7 @@ type Store interface {
 	RotateRefresh(ctx context.Context, tenant string, hash []byte, now time.Time, answer []byte, access storage.AccessToken, next storage.RefreshToken) error
 	FindAccess(ctx context.Context, tenant string, hash []byte) (storage.LiveAccess, error)
 	FindAccessByJTI(ctx context.Context, tenant, jti string) (storage.LiveAccess, error)
+	CreateExchanged(ctx context.Context, tenant string, by storage.Exchange, now time.Time, token storage.AccessToken) error
 	ListTokens(ctx context.Context, f storage.TokenFilter, now time.Time) ([]storage.LiveAccess, error)
 
 	Revoke(ctx context.Context, r storage.Revocation) (storage.Revocation, error)
@@ -64,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"Lists", testLists},
 		{"Generations", testGenerations},
 		{"Reaches", testReaches},
+		{"Exchanges", testExchanges},
 		{"Sessions", testSessions},
 		{"Consents", testConsents},
 		{"Accounts", testAccounts},
