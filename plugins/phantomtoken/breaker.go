@@ -1,6 +1,7 @@
 package phantomtoken
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
@@ -18,6 +19,9 @@ const (
 	breakerFailures = 5
 	breakerPause    = time.Second
 )
+
+// errBreakerOpen: the issuer was not asked.
+var errBreakerOpen = errors.New("the issuer was not asked")
 
 // verdict is what a request says about the issuer.
 type verdict int

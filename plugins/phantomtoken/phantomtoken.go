@@ -202,7 +202,11 @@ func (s *Swapper) miss(ctx context.Context, reference string, ask *Ask, k key, n
 	token, err := s.flights.do(ctx, k, func(ctx context.Context) (Token, error) {
 		return s.fly(ctx, reference, ask, k)
 	})
-	return token, false, err
+	if err != nil {
+		return Token{}, false, err
+	}
+	// Each caller gets a header of its own: others wait for the same answer, and some programs change headers in place.
+	return Token{Header: slices.Clone(token.Header), Facts: token.Facts}, false, nil
 }
 
 // fly asks the issuer, verifies its answer and remembers it, for everybody who waits for k.
@@ -225,8 +229,8 @@ func (s *Swapper) fly(ctx context.Context, reference string, ask *Ask, k key) (T
 		s.negative.put(k, ErrInactive, s.now())
 	case errors.Is(err, ErrInsufficient):
 		s.negative.put(k, ErrInsufficient, s.now())
-	case errors.Is(err, context.Canceled), isUnavailable(err):
-		// Nobody waits any more; or the breaker is open, which was logged when it opened.
+	case errors.Is(err, context.Canceled), errors.Is(err, errBreakerOpen):
+		// Nobody waits any more; or the issuer was not asked, which was logged when the breaker opened.
 	default:
 		s.logger.Warn("introspection failed", "audience", ask.audience, "error", err)
 	}
@@ -261,7 +265,7 @@ func (s *Swapper) servedUntil(found answer, facts policy.Facts, sent time.Time) 
 func (s *Swapper) askIssuer(ctx context.Context, reference string, ask *Ask) (answer, error) {
 	attempt, wait := s.breaker.enter(s.now())
 	if wait > 0 {
-		return answer{}, &UnavailableError{wait, "the issuer has been failing"}
+		return answer{}, fmt.Errorf("%w: %w", errBreakerOpen, &UnavailableError{wait, "it has been failing"})
 	}
 	found, err := s.source.ask(ctx, reference, ask)
 	if change := s.breaker.leave(attempt, verdictOf(err), s.now()); change != "" {

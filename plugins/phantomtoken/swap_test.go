@@ -177,6 +177,9 @@ func TestBreakerKeepsRequestsAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if n := strings.Count(f.log.String(), "\n"); n != breakerFailures+1 {
+		t.Errorf("%d lines logged, want one for each failure and one for the breaker:\n%s", n, f.log)
+	}
 	if n, _ := f.issuer.calls(); n != breakerFailures {
 		t.Errorf("asked %d times, want %d", n, breakerFailures)
 	}
@@ -218,16 +221,23 @@ func TestMissesAreCoalesced(t *testing.T) {
 		return respond(200, "application/jwt", f.issuer.mint())
 	}
 	var callers sync.WaitGroup
-	for range 100 {
+	headers := make([][]string, 100)
+	for i := range headers {
 		callers.Go(func() {
-			if _, _, err := f.swap(good); err != nil {
+			token, _, err := f.swap(good)
+			if err != nil {
 				t.Error(err)
 			}
+			headers[i] = token.Header
 		})
 	}
 	waitUntil(t, func() bool { return f.flights.waitingFor(keyOf(good, f.ask)) == 100 })
 	close(release)
 	callers.Wait()
+	headers[0][0] = "changed in place"
+	if headers[1][0] == headers[0][0] {
+		t.Error("two callers share a header")
+	}
 	if n, _ := f.issuer.calls(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
