@@ -30,6 +30,9 @@ func attacks(t testing.TB, w *walk) (all []attack) {
 	}
 	const at, csrf, rt = "__Host-shop-at", "__Host-shop-csrf", "__Host-shop-rt"
 	value := alice.cookies[at]
+	if len(value[1:])%4 == 0 {
+		t.Fatal("the last character has no unused bits to flip: make the issuer's references longer by one")
+	}
 	for i := range value {
 		for _, bit := range []byte{1, 2, 4, 16, 32} {
 			flipped := []byte(value)
@@ -232,28 +235,6 @@ func TestKeyRotationLogsNobodyOut(t *testing.T) {
 	}
 	if _, refusal, _ := fresh.api(http.MethodPost); refusal != nil {
 		t.Errorf("the new key's session ended with the old key: %v", refusal)
-	}
-}
-
-// Controls: with the additional data taken out, cookies of other purposes and tenants pass, and the tests above see it.
-func TestControlAdditionalData(t *testing.T) {
-	w := newWalk(t)
-	b := w.loggedIn()
-	h := w.handler
-	none := func(...string) []byte { return nil }
-	var err error
-	if h.sealer, err = newSealer(h.cfg.CookieKeys, h.cfg.Tenant, h.names, none); err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := newSealer(h.cfg.CookieKeys, "other", h.names, none)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stamp := newStamp(w.clock.Now(), time.Hour, "", "")
-	text := append(stamp.append(nil), "0123456789abcdef-reference-of-another-tenant"...)
-	b.cookies["__Host-shop-at"] = "1" + foreign.seal(forRefresh, text)
-	if _, refusal, _ := b.api(http.MethodGet); refusal != nil {
-		t.Errorf("the control does not pass, so the tests of cookies show nothing: %v", refusal)
 	}
 }
 

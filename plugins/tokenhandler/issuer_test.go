@@ -98,7 +98,7 @@ func (i *fakeIssuer) authorize(address string) string {
 // secret returns a new reference. i.mu is held.
 func (i *fakeIssuer) secret(kind string) string {
 	i.made++
-	s := fmt.Sprintf("canary_%s_%04d_with+signs&to=encode", kind, i.made)
+	s := fmt.Sprintf("canary_%s_%04d_with+signs&to=encode_", kind, i.made)
 	i.secrets = append(i.secrets, s, url.QueryEscape(s))
 	return s
 }

@@ -134,7 +134,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, j *jar, answer 
 	switch {
 	case err != nil:
 		return err
-	case !h.sameState(answer.Get("state"), l.State):
+	case !sameText(answer.Get("state"), l.State):
 		// The login under way stays: a link with a made-up answer must not end it.
 		return invalidRequest("state is not that of the login under way")
 	}

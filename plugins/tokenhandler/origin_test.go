@@ -83,22 +83,6 @@ func TestOriginAndCSRF(t *testing.T) {
 	}
 }
 
-// Controls: without the comparison a wrong CSRF header, and a made-up state, pass; so the tests above would see it.
-func TestControlCSRFAndState(t *testing.T) {
-	w := newWalk(t)
-	b := w.loggedIn()
-	w.handler.sameCSRF = func(_, _ string) bool { return true }
-	if _, refusal, _ := b.api(http.MethodPost, header("x-shop-csrf", "wrong")); refusal != nil {
-		t.Errorf("the control of the CSRF header does not pass: %v", refusal)
-	}
-	w.handler.sameState = func(_, _ string) bool { return true }
-	victim := w.browser()
-	victim.start()
-	page := w.issuer.authorize(w.browser().start())
-	// PKCE and nonce still hold; it is no longer the state that stops the foreign answer.
-	victim.post("/login/end", `{"pageUrl":`+quoted(page)+`}`).fails(http.StatusBadRequest, "authorization_error")
-}
-
 // The agent's endpoints ask what they are documented to ask.
 func TestAgentEndpointsAreGuarded(t *testing.T) {
 	w := newWalk(t)

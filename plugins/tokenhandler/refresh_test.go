@@ -71,6 +71,21 @@ func TestRefreshFailures(t *testing.T) {
 	}
 }
 
+// A redirect would take the app's secret, and a reference, to wherever it points.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	b := newWalk(t).loggedIn()
+	b.issuer.behave(func() {
+		b.issuer.answer = func(w http.ResponseWriter) {
+			w.Header().Set("Location", "/oauth/revoke")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}
+	})
+	b.post("/refresh", "").fails(http.StatusBadGateway, "authorization_server_error")
+	if n := len(b.issuer.asked("/oauth/revoke")); n > 0 {
+		t.Error("the redirect was followed")
+	}
+}
+
 func TestRefreshWhileIssuerIsDown(t *testing.T) {
 	b := newWalk(t).loggedIn()
 	b.issuer.Close()

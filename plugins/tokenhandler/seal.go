@@ -33,7 +33,7 @@ const (
 // sealEncoding is strict: without that, the last character's unused bits could be flipped unseen.
 var sealEncoding = base64.RawURLEncoding.Strict()
 
-func newSealer(keys []Key, tenant string, names names, aad func(parts ...string) []byte) (*sealer, error) {
+func newSealer(keys []Key, tenant string, names names) (*sealer, error) {
 	s := &sealer{}
 	for _, key := range keys {
 		block, err := aes.NewCipher(key.Secret)
@@ -46,7 +46,7 @@ func newSealer(keys []Key, tenant string, names names, aad func(parts ...string)
 		}
 		k := sealingKey{tag: keyTag(key.ID), aead: aead}
 		for p := range purposes {
-			k.aad[p] = aad(names.full[p][0], tenant, key.ID)
+			k.aad[p] = additionalData(names.full[p][0], tenant, key.ID)
 		}
 		s.keys = append(s.keys, k)
 	}

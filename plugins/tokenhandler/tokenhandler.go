@@ -114,10 +114,6 @@ type Handler struct {
 	refreshes *refreshes
 	ended     *endedSessions
 	endpoints map[string]endpoint
-
-	// same compares in constant time what the browser says with what was sealed. Tests that prove other tests take the
-	// comparison out here.
-	sameState, sameCSRF func(said, sealed string) bool
 }
 
 // New makes a Handler. It reports every fault of cfg, and does not ask the issuer. The caller ends it with Close.
@@ -133,7 +129,7 @@ func New(cfg Config, opts Options) (*Handler, error) {
 		return nil, err
 	}
 	names := newNames(cfg.CookiePrefix)
-	sealer, err := newSealer(cfg.CookieKeys, cfg.Tenant, names, additionalData)
+	sealer, err := newSealer(cfg.CookieKeys, cfg.Tenant, names)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +143,6 @@ func New(cfg Config, opts Options) (*Handler, error) {
 		verifier:  &verifier{issuer: cfg.Issuer, clientID: cfg.ClientID, keys: opts.Keys, now: opts.Now},
 		refreshes: newRefreshes(cfg.Timeout),
 		ended:     newEndedSessions(),
-		sameState: sameText, sameCSRF: sameText,
 	}
 	h.endpoints = h.routes()
 	return h, nil
@@ -169,6 +164,7 @@ func (h *Handler) IsAgentPath(path string) bool {
 	return strings.HasPrefix(path, h.cfg.Path) && (len(path) == len(h.cfg.Path) || path[len(h.cfg.Path)] == '/')
 }
 
+// sameText compares in constant time what somebody says with what is known.
 func sameText(said, sealed string) bool {
 	return subtle.ConstantTimeCompare(bytesOf(said), bytesOf(sealed)) == 1
 }
