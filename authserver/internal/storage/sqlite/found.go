@@ -10,10 +10,11 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/storage"
 )
 
-// accessColumns are those of accessRow.dest. Who exchanged a token is asked of exchanged ones only.
+// accessColumns are those of accessRow.dest. Who exchanged a token is asked of exchanged ones only. A column without a name
+// has its whole expression for one, which the driver would copy at every read.
 const accessColumns = `t.hash, t.jti, t.scope, t.value, t.issued_at, t.expires_at,
-	CASE t.hops WHEN 0 THEN '' ELSE (SELECT group_concat(e.client_id, ' ' ORDER BY e.hop DESC) FROM exchanges e WHERE e.token_num = t.num) END,
-	` + accessStands + `, ` + grantColumns
+	CASE t.hops WHEN 0 THEN '' ELSE (SELECT group_concat(e.client_id, ' ' ORDER BY e.hop DESC) FROM exchanges e WHERE e.token_num = t.num) END AS actors,
+	` + accessStands + ` AS alive, ` + grantColumns
 
 // One read finds the token, its grant, and whether every reach still stands: nothing can come between.
 const accessByHash = `SELECT ` + accessColumns + `
@@ -22,10 +23,10 @@ const accessByHash = `SELECT ` + accessColumns + `
 const accessByJTI = `SELECT ` + accessColumns + `
 	FROM access_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.jti = ?1 AND t.tenant = ?2`
 
-const refreshByHash = `SELECT t.hash, t.scope, t.value, t.issued_at, t.expires_at, t.consumed_at, t.answer, ` + grantStands + `, ` + grantColumns + `
+const refreshByHash = `SELECT t.hash, t.scope, t.value, t.issued_at, t.expires_at, t.consumed_at, t.answer, ` + grantStands + ` AS alive, ` + grantColumns + `
 	FROM refresh_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.hash = ?1 AND t.tenant = ?2`
 
-const codeByHash = `SELECT t.hash, t.value, t.issued_at, t.expires_at, t.consumed_at, ` + grantStands + `, ` + grantColumns + `
+const codeByHash = `SELECT t.hash, t.value, t.issued_at, t.expires_at, t.consumed_at, ` + grantStands + ` AS alive, ` + grantColumns + `
 	FROM codes t JOIN grants g ON g.num = t.grant_num WHERE t.hash = ?1 AND t.tenant = ?2`
 
 // Lists go through the user's grants when there is a user, and else along the jti, so that a page ends early. A client's
