@@ -37,6 +37,9 @@ type Demo struct {
 	AdminURL   string
 	CAFile     string // the certificate that signed the others; empty without TLS
 
+	// EventcatalogURL is the API itself, past the gateway, for tests that bypass it.
+	EventcatalogURL string
+
 	stops  []func() error // in the order in which they were begun
 	failed chan error
 }
@@ -66,6 +69,7 @@ func Start(ctx context.Context, opts Options) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
+	d.EventcatalogURL = "http://" + settings["EVENTCATALOG"]
 	file := gatewayFile
 	if plan.scheme == "https" {
 		file += "\n" + tlsFile

@@ -32,7 +32,7 @@ func (d *Demo) Steps() []Step {
 		{Title: "It calls the API through the gateway", Command: curl + bearer + events},
 		{Title: "The API got a narrow JWT instead", Command: curl + bearer + d.GatewayURL + "/api/eventcatalog/whoami"},
 		{Title: "The same for a person, in your browser; then try the two calls above again", Command: "TOKEN=$(go -C testbed run ./cmd/login" + issuer + ca + "); echo \"$TOKEN\"", Browser: true},
-		{Title: "An operator revokes the token (or a whole user: '{\"user\":\"alice\"}')", Command: token("ADMIN", "operator", "admin") + "\n" +
+		{Title: `An operator revokes the token (or a whole user: {"user":"alice"})`, Command: token("ADMIN", "operator", "admin") + "\n" +
 			curl + ` -H "Authorization: Bearer $ADMIN" -H "Content-Type: application/json" -d "{\"token\":\"$TOKEN\"}" ` + d.AdminURL + "/admin/v1/revocations"},
 		{Title: "A second later it is refused", Command: "sleep 1; " + curl + " -i" + bearer + events},
 	}

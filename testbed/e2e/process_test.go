@@ -232,32 +232,3 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		})
 	}
 }
-
-// TestTheStepsThatTheDemoPrints runs them as a newcomer would, in one shell, but for the one that needs a person.
-func TestTheStepsThatTheDemoPrints(t *testing.T) {
-	for _, tool := range []string{"bash", "curl", "sed"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skipf("NOT CHECKED: the printed steps need %s: %v", tool, err)
-		}
-	}
-	w := inProcess(t)
-	script := "set -e\n"
-	for _, step := range w.demo.Steps() {
-		if !step.Browser {
-			script += "echo '== step'\n" + step.Command + "\necho\n"
-		}
-	}
-	out, err := exec.CommandContext(t.Context(), "bash", "-c", script).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	parts := strings.Split(string(out), "== ")
-	for i, want := range []string{"", "token_endpoint", "pgat_", "Midsummer Jazz", `"aud": "eventcatalog"`, `"generation"`, "401"} {
-		if i >= len(parts) || !strings.Contains(parts[i], want) {
-			t.Fatalf("step %d does not show %q:\n%s", i, want, out)
-		}
-	}
-}
