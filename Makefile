@@ -38,10 +38,10 @@ rules: ## check the repository's rules: modules, imports, package comments
 	@$(GO) -C testbed test -count=1 ./rules/
 
 .PHONY: check
-check: fmt vet staticcheck race ## all that a change has to pass: gofmt, vet, staticcheck, the rules, the tests with -race
+check: fmt vet staticcheck rules race ## all that a change has to pass: gofmt, vet, staticcheck, the rules, the tests with -race
 
 .PHONY: race
-race: rules ## run the tests of every module with the race detector
+race: ## run the tests of every module with the race detector
 	$(call each,$(GO) test -race $(TESTFLAGS) ./...)
 
 .PHONY: fmt
