@@ -88,6 +88,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.point.row(ctx, "SELECT sequence FROM feed", nil, &sequence)
 }
 
+// busyTimeout is in milliseconds.
+const busyTimeout = "5000"
+
 // writePragmas are those of the writer's connection.
 func writePragmas() []string {
 	return append(pragmas(),
@@ -109,11 +112,11 @@ func readPragmas() []string {
 // pragmas are those of every connection.
 func pragmas() []string {
 	return []string{
-		"busy_timeout(5000)",  // another process at the file (a backup, a shell) is waited for, 5 s at most
-		"journal_mode(WAL)",   // readers and the writer do not wait for each other
-		"temp_store(MEMORY)",  // sorting leaves nothing in /tmp
-		"cache_size(-16000)",  // 16 MB a connection: the inner pages of the indexes of some million tokens
-		"trusted_schema(OFF)", // a tampered file cannot run functions from its schema
+		"busy_timeout(" + busyTimeout + ")", // another process at the file (a backup, a shell) is waited for, 5 s at most
+		"journal_mode(WAL)",                 // readers and the writer do not wait for each other
+		"temp_store(MEMORY)",                // sorting leaves nothing in /tmp
+		"cache_size(-16000)",                // 16 MB a connection: the inner pages of the indexes of some million tokens
+		"trusted_schema(OFF)",               // a tampered file cannot run functions from its schema
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	maxBatch        = 128     // writes that share a commit, at most
-	checkpointEvery = 500     // writes between two times that the WAL is written back into the file
-	maxWALPages     = 1 << 16 // of 4 KiB: a WAL of 256 MB makes the writer wait until it can start anew
+	maxBatch        = 128  // writes that share a commit, at most
+	checkpointEvery = 500  // writes between two times that the WAL is written back into the file
+	maxWALPages     = 4096 // of 4 KiB: past 16 MB the WAL is made to begin anew, which readers that never pause would prevent
 )
 
 // writer runs every write. One goroutine, one connection: it takes all writes that wait, runs each in a savepoint of its
@@ -34,8 +34,7 @@ type writer struct {
 
 	tx        *statements // of the one connection; nil before the first write and after a fault
 	conn      *sql.Conn
-	unwritten int   // writes since the WAL was last written back
-	walPages  int64 // its pages then
+	unwritten int // writes since the WAL was last written back
 }
 
 // write is one write that waits. do must change nothing but what it writes to tx and its own result, which is read only
@@ -229,14 +228,30 @@ func (w *writer) checkpoint(writes int) {
 		return
 	}
 	w.unwritten = 0
-	var busy, written int64
-	err := w.tx.row(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)", nil, &busy, &w.walPages, &written)
-	// PASSIVE waits for nobody. The WAL starts anew only at a moment when no reader is in it; with readers that never
-	// pause it grows, until they are waited for.
-	if err == nil && w.walPages > maxWALPages {
-		err = w.tx.row(context.Background(), "PRAGMA wal_checkpoint(RESTART)", nil, &busy, &w.walPages, &written)
+	pages, err := w.writeBack("PASSIVE") // waits for nobody
+	if err == nil && pages > maxWALPages {
+		err = w.restart()
 	}
 	if err != nil {
 		w.log.Error("the write-ahead log could not be written back; it grows until it can", "error", err)
 	}
+}
+
+// restart lets the WAL begin anew, for which no reader may be in it. Readers of one row are gone at once; a long one is
+// not waited for: then it is tried again after the next writes.
+func (w *writer) restart() error {
+	// These two pragmas work while they are compiled: they must not be prepared once and kept.
+	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA busy_timeout = 50"); err != nil {
+		return fault(err)
+	}
+	_, err := w.writeBack("RESTART")
+	_, back := w.conn.ExecContext(context.Background(), "PRAGMA busy_timeout = "+busyTimeout)
+	return errors.Join(err, fault(back))
+}
+
+// writeBack tells how many pages the WAL has.
+func (w *writer) writeBack(mode string) (pages int64, err error) {
+	var busy, written int64
+	err = w.tx.row(context.Background(), "PRAGMA wal_checkpoint("+mode+")", nil, &busy, &pages, &written)
+	return pages, err
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	driver "modernc.org/sqlite"
@@ -229,6 +231,47 @@ func TestTheDriversErrorsNeverLeave(t *testing.T) {
 			t.Errorf("%s: error is %#v", name, err)
 		}
 	}
+}
+
+// TestTheLogBeginsAnewUnderReadersThatNeverPause keeps readers going while many pages are written: the write-ahead log must
+// not grow with what was written.
+func TestTheLogBeginsAnewUnderReadersThatNeverPause(t *testing.T) {
+	s := openInside(t)
+	reading, stop := context.WithCancel(context.Background())
+	var readers, writers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for reading.Err() == nil {
+				if err := s.Ping(context.Background()); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	const bytes = 8 << 10 // a row takes two pages of its own, beside those of the indexes
+	for n := range 64 {
+		writers.Go(func() {
+			for row := range 6 * checkpointEvery / 64 {
+				if err := s.writer.do(context.Background(), insertAccount(fmt.Sprint(n, row, strings.Repeat("x", bytes)))); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	stop()
+	readers.Wait()
+	info, err := os.Stat(s.path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := int64(6 * checkpointEvery * bytes)
+	if info.Size() > written*3/2 {
+		t.Errorf("the log has %d bytes after rows of %d were written", info.Size(), written)
+	}
+	t.Logf("%d MB of log for %d MB of rows", info.Size()>>20, written>>20)
 }
 
 func TestPragmas(t *testing.T) {
