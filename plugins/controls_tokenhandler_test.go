@@ -50,6 +50,10 @@ var tokenHandlerControls = []control{
 	{"a logout leaves the grant", "tokenhandler/logout.go", "		h.drop(r.Context(), s.refresh)\n", "", "TestLogout"},
 	{"a failed login leaves the grant", "tokenhandler/login.go", "		h.drop(r.Context(), got.RefreshToken)\n", "", "TestIDToken"},
 	{"new cookies may be cached", "tokenhandler/response.go", `w.Header().Set("Cache-Control", "no-store")`, "", "TestWriter"},
+	{"cookies go upstream", "gateway/gateway.go", "		o.tokens.Strip(r.Header, o.cookies)\n", "", "TestCookieBecomesPhantomToken"},
+	{"a bearer token counts where it is not allowed", "gateway/gateway.go", "if g.tokens == nil || g.allowBearer {", "if true {", "TestCredentials"},
+	{"Basic ends the cookie decision", "gateway/gateway.go", "if g.tokens == nil || !errors.Is(err, phantomtoken.ErrNoToken) {", "if true {", "TestCredentials"},
+	{"the app cannot read refusals", "gateway/gateway.go", "	o.response.Apply(refusal.Header)\n", "", "TestRefusalsToTheApp"},
 	{"an API's CORS headers stand beside ours", "tokenhandler/response.go", "		w.response.applyCORS(w.Header())\n", "", "TestWriter"},
 }
 

@@ -17,7 +17,9 @@ type Config struct {
 	// IdentityHeaders are removed from outside requests in addition to the built-in list. A name ending in "*"
 	// stands for every name that begins so.
 	IdentityHeaders []string `json:"identityHeaders,omitempty"`
-	Routes          []Route  `json:"routes"`
+	// TokenHandler lets a browser app in with cookies; without it only bearer tokens count.
+	TokenHandler *TokenHandler `json:"tokenHandler,omitempty"`
+	Routes       []Route       `json:"routes"`
 }
 
 // Issuer says whose references these are and how to ask about them.
@@ -73,6 +75,8 @@ type Route struct {
 	MaxAge Duration `json:"maxAge,omitempty"`
 	// Open lets every request pass without a token, and passes no token on.
 	Open bool `json:"open,omitempty"`
+	// Cookies names those that are forwarded where there is a token handler; all others end at the gateway.
+	Cookies []string `json:"cookies,omitempty"`
 }
 
 // Scopes that a route asks for: every one of All, and at least one of Any when there are any.

@@ -3,13 +3,16 @@
 // A binding reads a Config, makes a Gateway, and for each request calls Authorize. The Outcome is either a Refusal,
 // which the binding writes, or leave to go on: then the binding calls Apply, which makes the request fit for the API.
 //
+//	if g.ServeAgent(w, r) { // a browser's login, or its preflight
+//		return
+//	}
 //	outcome := g.Authorize(r)
 //	if refusal := outcome.Refusal(); refusal != nil {
 //		refusal.Write(w)
 //		return
 //	}
 //	outcome.Apply(r)
-//	// forward r
+//	// forward r, and answer through outcome.Writer(w)
 //
 // Whatever is missing, malformed or unexpected refuses; nothing passes because a check could not be made.
 package gateway
@@ -26,6 +29,7 @@ import (
 
 	"github.com/phantomgate/phantomgate/plugins/phantomtoken"
 	"github.com/phantomgate/phantomgate/plugins/policy"
+	"github.com/phantomgate/phantomgate/plugins/tokenhandler"
 )
 
 const authorization = "Authorization"
@@ -38,8 +42,11 @@ type Options struct {
 	Transport http.RoundTripper
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
-	// Getenv looks up clientSecretEnv; os.LookupEnv when nil.
+	// Getenv looks up secrets that the configuration names by environment variable; os.LookupEnv when nil.
 	Getenv func(name string) (string, bool)
+	// TokenHandler is one that several gateways share (NewTokenHandler); Close leaves it open. When nil, the gateway
+	// makes its own if the configuration has one.
+	TokenHandler *tokenhandler.Handler
 }
 
 // Gateway decides about requests. It is safe for concurrent use.
@@ -51,6 +58,11 @@ type Gateway struct {
 	swapper  *phantomtoken.Swapper
 	identity *identityTable
 
+	tokens      *tokenhandler.Handler // nil without one
+	ownTokens   bool                  // Close closes them
+	allowBearer bool                  // beside the token handler
+	cookies     [][]string            // forwarded, by Route.Index
+
 	// The refusals that answer the most requests; the others are made when they are needed.
 	noToken, manyHeaders, invalidToken *policy.Refusal
 }
@@ -60,14 +72,39 @@ type Gateway struct {
 func New(cfg Config, opts Options) (*Gateway, error) {
 	opts = opts.withDefaults()
 	faults := validate(cfg)
-	secret, fault := clientSecret(cfg.Issuer, opts.Getenv)
+	secret, fault := cfg.Issuer.secret().read(opts.Getenv)
 	if fault != nil {
 		faults = append(faults, fault)
+	}
+	complete := cfg.withDefaults()
+	var tokens tokenhandler.Config
+	if cfg.TokenHandler != nil && opts.TokenHandler == nil {
+		var more []*Fault
+		tokens, more = complete.TokenHandler.complete(complete.Issuer, opts.Getenv)
+		faults = append(faults, more...)
 	}
 	if err := joined(faults); err != nil {
 		return nil, err
 	}
-	return build(cfg.withDefaults(), secret, opts)
+	g, err := build(complete, secret, opts)
+	if err == nil && cfg.TokenHandler != nil {
+		err = g.addTokenHandler(complete, tokens, opts)
+	}
+	return g, err
+}
+
+// addTokenHandler gives g the token handler that cfg, without faults, asks for.
+func (g *Gateway) addTokenHandler(cfg Config, core tokenhandler.Config, opts Options) (err error) {
+	g.allowBearer = cfg.TokenHandler.AllowBearer
+	for _, route := range cfg.Routes {
+		g.cookies = append(g.cookies, route.Cookies)
+	}
+	if g.tokens = opts.TokenHandler; g.tokens != nil {
+		return nil
+	}
+	g.ownTokens = true
+	g.tokens, err = newTokenHandler(cfg, core, opts)
+	return err
 }
 
 // build makes a Gateway of a complete configuration without faults.
@@ -111,7 +148,19 @@ func (o Options) withDefaults() Options {
 
 // Close ends what the gateway holds: connections to the issuer, and requests to it that are under way. Afterwards
 // whatever is not cached is refused.
-func (g *Gateway) Close() error { return g.swapper.Close() }
+func (g *Gateway) Close() error {
+	err := g.swapper.Close()
+	if g.ownTokens {
+		err = errors.Join(err, g.tokens.Close())
+	}
+	return err
+}
+
+// ServeAgent answers r when that is the token handler's to do: a preflight, or a request to the OAuth agent. It tells
+// whether it did; when not, the request is one for Authorize. Without a token handler it never does.
+func (g *Gateway) ServeAgent(w http.ResponseWriter, r *http.Request) (answered bool) {
+	return g.tokens != nil && g.tokens.ServeAgent(w, r)
+}
 
 // Authorize decides about r by its path and method. It does not change r. A panic on the way refuses.
 //
@@ -139,30 +188,66 @@ func (g *Gateway) refusePanics(outcome *Outcome) {
 	}
 }
 
-// walk takes r through the steps: bearer token, phantom token, policy.
+// walk takes r through the steps: credential (bearer token, or cookies by the token handler), phantom token, policy.
 func (g *Gateway) walk(r *http.Request, route *policy.Route, refusal *policy.Refusal) Outcome {
+	outcome := Outcome{identity: g.identity, tokens: g.tokens}
 	switch {
-	case refusal != nil:
-		return Outcome{refusal: refusal, identity: g.identity}
-	case route.Open():
-		return Outcome{allowed: true, identity: g.identity}
+	case refusal != nil, route.Open():
+		outcome.refusal, outcome.allowed = refusal, refusal == nil
+		if g.tokens != nil {
+			outcome.response = g.tokens.ResponseTo(r)
+		}
+	default:
+		g.swap(r, route, &outcome)
 	}
-	reference, err := phantomtoken.Bearer(r.Header)
-	if err != nil {
-		return Outcome{refusal: g.refusalOf(err, route), identity: g.identity}
+	if g.tokens != nil && route != nil {
+		outcome.cookies = g.cookies[route.Index()]
+	}
+	return outcome
+}
+
+// swap decides about a request to a route that asks for a token.
+func (g *Gateway) swap(r *http.Request, route *policy.Route, outcome *Outcome) {
+	reference, refusal := g.credential(r, route, outcome)
+	if refusal != nil {
+		outcome.refusal = refusal
+		return
 	}
 	now := g.now()
 	token, cached, err := g.swapper.Swap(r.Context(), reference, g.asks[route.Index()], now)
+	outcome.Cached = cached
 	if err != nil {
-		return Outcome{refusal: g.refusalOf(err, route), identity: g.identity, Cached: cached}
+		outcome.refusal = g.refusalOf(err, route)
+		return
 	}
 	if !cached {
 		now = g.now() // asking took its time
 	}
 	if refusal := route.Judge(token.Facts, now); refusal != nil {
-		return Outcome{refusal: refusal, identity: g.identity, Cached: cached}
+		outcome.refusal = refusal
+		return
 	}
-	return Outcome{allowed: true, header: token.Header, identity: g.identity, Cached: cached}
+	outcome.allowed, outcome.header = true, token.Header
+}
+
+// credential returns the reference that r brings. With a token handler a bearer token counts only where that is allowed,
+// and then before any cookie: a foreign page cannot send one. Any other Authorization header changes nothing.
+func (g *Gateway) credential(r *http.Request, route *policy.Route, outcome *Outcome) (string, *policy.Refusal) {
+	if g.tokens == nil || g.allowBearer {
+		reference, err := phantomtoken.Bearer(r.Header)
+		if g.tokens == nil || !errors.Is(err, phantomtoken.ErrNoToken) {
+			if g.tokens != nil {
+				outcome.response = g.tokens.ResponseTo(r)
+			}
+			if err != nil {
+				return "", g.refusalOf(err, route)
+			}
+			return reference, nil
+		}
+	}
+	session, refusal := g.tokens.Open(r)
+	outcome.response = session.Response
+	return session.Reference, refusal
 }
 
 // refusalOf translates what package phantomtoken found into what the client is told. An error nobody thought of is
@@ -197,6 +282,10 @@ type Outcome struct {
 	header   []string // the new Authorization header; nil on an open route
 	allowed  bool
 
+	tokens   *tokenhandler.Handler // nil without one
+	cookies  []string              // those that the route forwards
+	response tokenhandler.Response
+
 	// Cached tells whether the decision came without asking the issuer.
 	Cached bool
 }
@@ -206,12 +295,28 @@ func (o Outcome) Refusal() *policy.Refusal {
 	if o.refusal == nil && !o.allowed {
 		return policy.ServerError()
 	}
-	return o.refusal
+	if o.refusal == nil || o.tokens == nil {
+		return o.refusal
+	}
+	refusal := *o.refusal // which may be shared
+	refusal.Header = http.Header{}
+	o.response.Apply(refusal.Header)
+	return &refusal
+}
+
+// Writer returns the writer for the API's answer: it adds what the token handler has to say to the browser. Without a
+// token handler it is w itself.
+func (o Outcome) Writer(w http.ResponseWriter) http.ResponseWriter {
+	if o.tokens == nil {
+		return w
+	}
+	return o.response.Writer(w)
 }
 
 // Apply makes r fit for the API: it removes every identity header that came from outside and sets Authorization to the
-// phantom token, or removes it on an open route and after a refusal. Call it before anything else adds headers for
-// the API. The header map of r is changed in place.
+// phantom token, or removes it on an open route and after a refusal. With a token handler it also removes the cookies,
+// but those that the route lists. Call it before anything else adds headers for the API. The header map of r is changed
+// in place.
 func (o Outcome) Apply(r *http.Request) {
 	if o.identity == nil {
 		o.identity = newIdentityTable(identityPatterns) // the zero Outcome: keep to the promise all the same
@@ -220,6 +325,9 @@ func (o Outcome) Apply(r *http.Request) {
 	if len(r.Trailer) > 0 {
 		o.identity.remove(r.Trailer)
 		delete(r.Trailer, authorization)
+	}
+	if o.tokens != nil {
+		o.tokens.Strip(r.Header, o.cookies)
 	}
 	if !o.allowed || o.header == nil {
 		delete(r.Header, authorization)

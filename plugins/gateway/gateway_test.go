@@ -253,7 +253,7 @@ func TestSecrets(t *testing.T) {
 		"a directory":    {Issuer{ClientSecretFile: t.TempDir()}, "", "issuer.clientSecretFile"},
 	}
 	for name, test := range tests {
-		got, fault := clientSecret(test.issuer, getenv)
+		got, fault := test.issuer.secret().read(getenv)
 		field := ""
 		if fault != nil {
 			field = fault.Field

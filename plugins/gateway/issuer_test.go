@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,14 +36,18 @@ func leftPad(n *big.Int, width int) string {
 // fakeIssuer is an issuer without a network that says yes to everything, with one and the same JWT, so that filling a
 // large cache takes no signatures. RS256 is the quickest to verify.
 type fakeIssuer struct {
+	key         *rsa.PrivateKey
 	token, keys string
 	asked       atomic.Int32
 	answer      func() (*http.Response, error) // instead of the JWT
 }
 
+// rsaKey is every fakeIssuer's: making one takes longer than most tests.
+var rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 // newFakeIssuer lays change over the JWT's claims.
 func newFakeIssuer(tb testing.TB, change jwt.MapClaims) *fakeIssuer {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsaKey()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -64,7 +69,7 @@ func newFakeIssuer(tb testing.TB, change jwt.MapClaims) *fakeIssuer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &fakeIssuer{token: signed, keys: string(keys)}
+	return &fakeIssuer{key: key, token: signed, keys: string(keys)}
 }
 
 func (i *fakeIssuer) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -1,46 +1,79 @@
 package gateway
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
 )
 
+// secretSource is the three ways to give a secret, of which exactly one is used.
+type secretSource struct {
+	field           string // of the value itself, such as "issuer.clientSecret"; the others are fieldFile and fieldEnv
+	value           Secret
+	fromFile, byEnv string
+}
+
+func (i Issuer) secret() secretSource {
+	return secretSource{"issuer.clientSecret", i.ClientSecret, i.ClientSecretFile, i.ClientSecretEnv}
+}
+
 const mostSecret = 4096
 
-// clientSecret returns the secret that exactly one of the three settings leads to. No fault names its value. More than
-// one setting, or none, is validate's to report.
-func clientSecret(i Issuer, getenv func(string) (string, bool)) (string, *Fault) {
+// check tells whether exactly one way is used.
+func (s secretSource) check() error {
+	given := 0
+	for _, v := range []string{string(s.value), s.fromFile, s.byEnv} {
+		if v != "" {
+			given++
+		}
+	}
+	name := s.field[strings.LastIndexByte(s.field, '.')+1:]
 	switch {
-	case i.ClientSecretFile != "":
-		return secretFromFile(i.ClientSecretFile)
-	case i.ClientSecretEnv != "":
-		secret, _ := getenv(i.ClientSecretEnv)
+	case given == 0:
+		return fmt.Errorf("missing; give %sFile, %sEnv or %s", name, name, name)
+	case given > 1:
+		return fmt.Errorf("given more than once; keep one of %sFile, %sEnv and %s", name, name, name)
+	}
+	return nil
+}
+
+// read returns the secret. No fault names its value. More than one way, or none, is check's to report.
+func (s secretSource) read(getenv func(string) (string, bool)) (string, *Fault) {
+	switch {
+	case s.fromFile != "":
+		secret, err := readSecret(s.fromFile)
+		if err != nil {
+			return "", &Fault{s.field + "File", err.Error()}
+		}
+		return secret, nil
+	case s.byEnv != "":
+		secret, _ := getenv(s.byEnv)
 		if secret == "" {
-			return "", &Fault{"issuer.clientSecretEnv", "the environment has no " + i.ClientSecretEnv + "; set it, or name another"}
+			return "", &Fault{s.field + "Env", "the environment has no " + s.byEnv + "; set it, or name another"}
 		}
 		return secret, nil
 	}
-	return string(i.ClientSecret), nil
+	return string(s.value), nil
 }
 
-// secretFromFile reads a secret. A line break at the end, which editors add, does not belong to it.
-func secretFromFile(name string) (string, *Fault) {
-	const field = "issuer.clientSecretFile"
+// readSecret reads a file. A line break at the end, which editors add, does not belong to the secret.
+func readSecret(name string) (string, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return "", &Fault{field, err.Error()} // names the file and what is wrong with it
+		return "", err // names the file and what is wrong with it
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, mostSecret+1))
 	secret := strings.TrimRight(string(data), "\r\n")
 	switch {
 	case err != nil:
-		return "", &Fault{field, err.Error()}
+		return "", err
 	case secret == "":
-		return "", &Fault{field, name + " is empty; write the secret into it"}
+		return "", errors.New(name + " is empty; write the secret into it")
 	case len(data) > mostSecret:
-		return "", &Fault{field, name + " is too long to be a secret; name a file that holds nothing else"}
+		return "", errors.New(name + " is too long to be a secret; name a file that holds nothing else")
 	}
 	return secret, nil
 }

@@ -67,6 +67,9 @@ func (d *strictDecoder) value(raw json.RawMessage, v reflect.Value, field string
 		return
 	}
 	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(raw, v.Elem(), field)
 	case reflect.Struct:
 		d.object(raw, v, field)
 	case reflect.Slice:

@@ -40,6 +40,10 @@ func (c Config) withDefaults() Config {
 	cache.MaxBytes = orDefault(cache.MaxBytes, defaultMaxBytes)
 	cache.NegativeMaxAge = orDefault(cache.NegativeMaxAge, Duration(defaultNegativeMaxAge))
 	cache.NegativeEntries = orDefault(cache.NegativeEntries, defaultNegativeEntries)
+	if c.TokenHandler != nil {
+		h := c.TokenHandler.withDefaults(*i)
+		c.TokenHandler = &h
+	}
 	return c
 }
 
@@ -59,6 +63,7 @@ func validate(c Config) []*Fault {
 	}
 	validateIssuer(c.Issuer, fault)
 	validateCache(c.Cache, fault)
+	validateTokenHandler(c, fault)
 	for i, name := range c.IdentityHeaders {
 		if err := checkIdentityHeader(name); err != nil {
 			fault(fmt.Sprintf("identityHeaders[%d]", i), "%v", err)
@@ -94,17 +99,8 @@ func validateIssuer(i Issuer, fault func(field, format string, args ...any)) {
 	if i.ClientID == "" {
 		fault("issuer.clientId", "missing; write this gateway's name at the issuer")
 	}
-	given := 0
-	for _, s := range []string{string(i.ClientSecret), i.ClientSecretFile, i.ClientSecretEnv} {
-		if s != "" {
-			given++
-		}
-	}
-	switch {
-	case given == 0:
-		fault("issuer.clientSecret", "missing; give clientSecretFile, clientSecretEnv or clientSecret")
-	case given > 1:
-		fault("issuer.clientSecret", "given more than once; keep one of clientSecretFile, clientSecretEnv and clientSecret")
+	if err := i.secret().check(); err != nil {
+		fault("issuer.clientSecret", "%v", err)
 	}
 	if i.Timeout < 0 || time.Duration(i.Timeout) > longestTimeout {
 		fault("issuer.timeout", "must be above zero and at most %s", longestTimeout)

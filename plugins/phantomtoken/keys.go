@@ -150,6 +150,27 @@ func parseKeys(body []byte) (map[string]keyfunc.Keyfunc, error) {
 	return byID, nil
 }
 
+// Keys finds the issuer's public keys for others, beside a Swapper, that verify what the issuer signs. It fetches them
+// as a Swapper does: when they are needed, and not too often.
+type Keys struct{ set *keySet }
+
+// NewKeys takes JWKSURI, Timeout, Transport, Logger and Now of cfg. It does not ask the issuer. The caller ends it with
+// Close.
+func NewKeys(cfg Config) *Keys { return &Keys{newKeySet(cfg, newClient(cfg.Transport))} }
+
+// KeyfuncCtx returns how jwt finds a token's key. The token's alg is held against the key's; the caller says which algs
+// it takes.
+func (k *Keys) KeyfuncCtx(ctx context.Context) jwt.Keyfunc {
+	return func(token *jwt.Token) (any, error) { return k.set.key(ctx, token) }
+}
+
+// Close cancels fetches that are under way and closes idle connections.
+func (k *Keys) Close() error {
+	k.set.close()
+	k.set.client.CloseIdleConnections()
+	return nil
+}
+
 func (s *keySet) close() { s.fetches.close() }
 
 // fetchLimit allows a few fetches at once, as when an issuer rotates its keys twice in a row, and one every fetchPause

@@ -24,6 +24,8 @@ type Refusal struct {
 	Allow string
 	// RetryAfter becomes the Retry-After header, rounded up to whole seconds; 0 leaves it out.
 	RetryAfter time.Duration
+	// Header holds what the answer carries besides; nil for most.
+	Header http.Header
 }
 
 // Error codes that no RFC registers; the others are those of RFC 6749, 6750 and 9470.
@@ -61,6 +63,9 @@ func (r *Refusal) Write(w http.ResponseWriter) {
 	}
 	if r.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
+	}
+	for name, values := range r.Header {
+		h[name] = append(h[name], values...)
 	}
 	w.WriteHeader(r.Status)
 	_, _ = w.Write(append(body, '\n')) // the client may be gone; there is nobody to tell

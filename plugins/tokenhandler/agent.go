@@ -43,13 +43,22 @@ func (h *Handler) routes() map[string]endpoint {
 // agent. It tells whether it did.
 func (h *Handler) ServeAgent(w http.ResponseWriter, r *http.Request) (answered bool) {
 	switch {
-	case isPreflight(r):
-		h.cors.preflight(w, r)
+	case h.ServePreflight(w, r):
 	case h.IsAgentPath(r.URL.Path):
 		h.serveAgent(w, r)
 	default:
 		return false
 	}
+	return true
+}
+
+// ServePreflight answers r when it is a preflight (Fetch section 4.8), whichever path it is for. It tells whether it
+// did.
+func (h *Handler) ServePreflight(w http.ResponseWriter, r *http.Request) (answered bool) {
+	if !isPreflight(r) {
+		return false
+	}
+	h.cors.preflight(w, r)
 	return true
 }
 

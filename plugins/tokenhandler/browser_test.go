@@ -94,7 +94,7 @@ func (w *walk) replica(changes ...func(*Config)) *Handler {
 		change(&cfg)
 	}
 	logger := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h, err := New(cfg, Options{Keys: w.issuer, Logger: logger, Now: w.clock.Now})
+	h, err := New(cfg, Options{Keys: issuerKeys{w.issuer}, Logger: logger, Now: w.clock.Now})
 	if err != nil {
 		w.t.Fatal(err)
 	}

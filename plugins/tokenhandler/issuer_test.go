@@ -71,8 +71,12 @@ func newFakeIssuer(t testing.TB, now func() time.Time) *fakeIssuer {
 	return i
 }
 
-// KeyfuncCtx makes the issuer a Keys.
-func (i *fakeIssuer) KeyfuncCtx(context.Context) jwt.Keyfunc {
+// issuerKeys are the issuer's Keys.
+type issuerKeys struct{ *fakeIssuer }
+
+func (issuerKeys) Close() error { return nil }
+
+func (i issuerKeys) KeyfuncCtx(context.Context) jwt.Keyfunc {
 	return func(token *jwt.Token) (any, error) {
 		if token.Header["kid"] != "k1" {
 			return nil, errors.New("unknown kid")

@@ -185,7 +185,7 @@ func TestRefreshesAreCoalesced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var err error
 		w.handler, err = New(w.handler.cfg, Options{
-			Keys: w.issuer, Logger: w.handler.logger, Now: w.clock.Now, Transport: direct{w.issuer.Config.Handler},
+			Keys: issuerKeys{w.issuer}, Logger: w.handler.logger, Now: w.clock.Now, Transport: direct{w.issuer.Config.Handler},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -82,14 +82,15 @@ func (Key) String() string            { return "tokenhandler.Key" }
 func (k Key) GoString() string        { return k.String() }
 func (k Key) LogValue() slog.Value    { return slog.StringValue(k.String()) }
 
-// Keys finds the issuer's public keys; a keyfunc.Keyfunc (keyfunc/v3) is one.
+// Keys finds the issuer's public keys.
 type Keys interface {
 	KeyfuncCtx(ctx context.Context) jwt.Keyfunc
+	Close() error
 }
 
 // Options are what a Handler needs of its host. All but Transport are required.
 type Options struct {
-	// Keys verify ID tokens and logout tokens.
+	// Keys verify ID tokens and logout tokens. They are the Handler's: Close closes them.
 	Keys Keys
 	// Transport carries requests to the issuer; the default is a transport of the Handler's own, without a proxy.
 	Transport http.RoundTripper
@@ -153,7 +154,7 @@ func New(cfg Config, opts Options) (*Handler, error) {
 func (h *Handler) Close() error {
 	h.refreshes.close()
 	h.issuer.client.CloseIdleConnections()
-	return nil
+	return h.verifier.keys.Close()
 }
 
 // CSRFHeader returns the canonical name of the header that changing requests carry. It is no API's business.
