@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestQuickMeasuresEverything runs the whole harness with hardly any load, and looks at the shape of what it gives: every
+// figure is there, once, has been measured, and a goal's verdict follows from its value. What the values are says nothing.
+func TestQuickMeasuresEverything(t *testing.T) {
+	var out strings.Builder
+	figures, _, err := measure(t.Context(), quickSettings(), &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{ // and the goal
+		"core_swap_1k": "<= 2", "core_swap_1k_time": "none", "core_swap_1k_allocations": "<= 3",
+		"caddy_cached_cpu": ">= 0.95", "caddy_cached_throughput": "none", "caddy_cached_introspections": "none",
+		"caddy_cached_p50": "none", "caddy_cached_p99": "none", "caddy_cpu_time": "none",
+		"caddy_busy_cpu": "none", "caddy_busy_introspections": "none",
+		"introspection_cpu": ">= 0.7", "introspection_throughput": ">= 0.7", "introspection_cpu_time": "none",
+		"introspection_rate": "none", "introspection_p50": "none", "introspection_p99": "none",
+		"issue_throughput": ">= 0.5", "issue_cpu": ">= 0.5", "issue_shared_throughput": "none", "issue_shared_cpu": "none",
+		"issue_cpu_time": "none", "issue_rate": "none", "issue_p50": "none", "issue_p99": "none",
+	}
+	for _, f := range figures {
+		goal, known := want[f.Name]
+		delete(want, f.Name)
+		switch {
+		case !known:
+			t.Errorf("%s: unknown, or there twice", f.Name)
+		case f.Goal != goal:
+			t.Errorf("%s: the goal is %q, want %q", f.Name, f.Goal, goal)
+		case !(f.Value > 0):
+			t.Errorf("%s: %v was not measured", f.Name, f.Value)
+		case f.Unit == "":
+			t.Errorf("%s has no unit", f.Name)
+		}
+	}
+	for name := range want {
+		t.Errorf("%s is missing", name)
+	}
+}
+
+func TestFiguresAreWritten(t *testing.T) {
+	s := spread{median: 0.6, low: 0.5, high: 0.9}
+	figures := []Figure{
+		atLeast(0.7, "a", "x", s, "too little"), atLeast(0.6, "b", "x", s, "just enough"),
+		atMost(0.5, "c", "x", s, "too much"), informative("d", "µs", s, "whatever it is"),
+	}
+	path := filepath.Join(t.TempDir(), "build", "figures.json")
+	if err := writeJSON(path, figures); err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `[
+  {
+    "name": "a",
+    "value": 0.6,
+    "unit": "x",
+    "goal": ">= 0.7",
+    "holds": false
+  },`
+	if !strings.HasPrefix(string(body), want) {
+		t.Errorf("%s\nwant it to begin with\n%s", body, want)
+	}
+	var read []Figure
+	if err := json.Unmarshal(body, &read); err != nil {
+		t.Fatal(err)
+	}
+	var holds []bool
+	for _, f := range read {
+		holds = append(holds, f.Holds)
+	}
+	if !slices.Equal(holds, []bool{false, true, false, true}) {
+		t.Errorf("holds: %v", holds)
+	}
+	var table strings.Builder
+	printTable(&table, figures)
+	if strings.Count(table.String(), "MISSED") != 2 || strings.Count(table.String(), "holds") != 1 {
+		t.Error(table.String())
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   spread
+	}{
+		{[]float64{3}, spread{3, 3, 3}},
+		{[]float64{2, 1}, spread{1.5, 1, 2}},
+		{[]float64{9, 1, 5, 3, 7}, spread{5, 3, 7}},
+		{[]float64{1, 2, 3, 4, 5, 6, 7, 8, 100}, spread{5, 3, 7}},
+	} {
+		if got := spreadOf(c.values); got != c.want {
+			t.Errorf("%v: %v, want %v", c.values, got, c.want)
+		}
+	}
+}
+
+func TestBenchmarksAreRead(t *testing.T) {
+	const line = "BenchmarkX-2  100  3.000 allocs/swap  752.4 ns/floor  1349 ns/swap  1.744 x-floor  1.6 x-quarter  1.8 x-threequarters\n"
+	metrics, err := readBenchmark("goos: linux\nBenchmarkXY-2 1 9 x-floor\n"+line+"PASS\n", "BenchmarkX")
+	if err != nil || metrics["x-floor"] != 1.744 || metrics["allocs/swap"] != 3 {
+		t.Errorf("%v, %v", metrics, err)
+	}
+	for name, report := range map[string]string{
+		"another":         strings.Replace(line, "X", "Y", 1),
+		"a metric less":   strings.Replace(line, "x-quarter", "x-other", 1),
+		"not a number":    strings.Replace(line, "1.744", "fast", 1),
+		"nothing at all":  "",
+		"only its name":   "BenchmarkX-2\n",
+		"it was too slow": "panic: test timed out\n",
+	} {
+		if metrics, err := readBenchmark(report, "BenchmarkX"); err == nil {
+			t.Errorf("%s: %v", name, metrics)
+		}
+	}
+}
+
+func TestAnUnknownSizeIsRefused(t *testing.T) {
+	var out strings.Builder
+	if err := run(t.Context(), "quik", &out); err == nil || !strings.Contains(err.Error(), "quick") {
+		t.Errorf("BENCH=quik: %v", err)
+	}
+}

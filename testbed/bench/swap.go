@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// swapBench is a benchmark of plugins/gateway. It has to live there: a configuration may not let tokens live long enough
+// in the cache for a million of them to be there at once, and only that package's own tests can say otherwise.
+type swapBench struct {
+	benchmark, figure string
+	goal              float64
+	about             string
+}
+
+var (
+	swap1k = swapBench{"BenchmarkCachedSwap_1k", "core_swap_1k", 2, "cached swap / (SHA-256 + BigCache Get), 1,000 tokens"}
+	swap1M = swapBench{"BenchmarkCachedSwap_1M", "core_swap_1m", 1.5, "the same, 1,000,000 tokens at random"}
+)
+
+// mostAllocations is how many allocations a cached swap may make.
+const mostAllocations = 3
+
+func measureSwap(ctx context.Context, l *lab, s settings) ([]Figure, error) {
+	var figures []Figure
+	for _, b := range s.swaps {
+		test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+b.benchmark+"$", "-benchtime", s.swapTurn, "./gateway")
+		test.Dir = filepath.Join(l.root, "plugins")
+		report, err := test.CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, report)
+		}
+		metrics, err := readBenchmark(string(report), b.benchmark)
+		if err != nil {
+			return nil, err
+		}
+		times := spread{metrics["x-floor"], metrics["x-quarter"], metrics["x-threequarters"]}
+		figures = append(figures,
+			atMost(b.goal, b.figure, "x", times, b.about),
+			informative(b.figure+"_time", "ns", spread{median: metrics["ns/swap"]}, "one cached swap"),
+			atMost(mostAllocations, b.figure+"_allocations", "allocations", spread{median: metrics["allocs/swap"]}, "of one cached swap"),
+		)
+	}
+	return figures, nil
+}
+
+// wanted are the metrics that a benchmark of the swap must report.
+var wanted = []string{"x-floor", "x-quarter", "x-threequarters", "ns/swap", "allocs/swap"}
+
+// readBenchmark finds the metrics of a benchmark in what `go test -bench` prints: its name, how often it ran, then a value
+// and a unit for each metric.
+func readBenchmark(report, name string) (map[string]float64, error) {
+	for line := range strings.Lines(report) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != name && !strings.HasPrefix(fields[0], name+"-") {
+			continue
+		}
+		metrics := map[string]float64{}
+		for i := 2; i+1 < len(fields); i += 2 {
+			value, err := strconv.ParseFloat(fields[i], 64)
+			if err != nil {
+				return nil, fmt.Errorf("%s reports %q", name, line)
+			}
+			metrics[fields[i+1]] = value
+		}
+		for _, unit := range wanted {
+			if _, ok := metrics[unit]; !ok {
+				return nil, fmt.Errorf("%s does not report %s: %q", name, unit, line)
+			}
+		}
+		return metrics, nil
+	}
+	return nil, fmt.Errorf("%s did not run:\n%s", name, report)
+}
