@@ -24,6 +24,7 @@ var ErrInactive = errors.New("bearer: inactive")
 // Store is what a Finder reads: one statement a request.
 type Store interface {
 	FindAccess(ctx context.Context, tenant string, hash []byte) (storage.LiveAccess, error)
+	FindAccessByJTI(ctx context.Context, tenant, jti string) (storage.LiveAccess, error)
 }
 
 // Clients finds an app of the config.
@@ -47,8 +48,8 @@ type Finder struct {
 // Token is a living token, and who stands behind it.
 type Token struct {
 	storage.LiveAccess
-	Client config.Client
-	User   users.User // zero for a machine client
+	Client config.Client // the grant's: of an exchanged token, not the one that may use it
+	User   users.User    // zero for a machine client
 }
 
 // Find gives the token behind an access reference, or ErrInactive. Any other error means that it could not be found out.
@@ -57,6 +58,18 @@ func (f Finder) Find(ctx context.Context, tenant, reference string) (Token, erro
 		return Token{}, ErrInactive
 	}
 	live, err := f.Store.FindAccess(ctx, tenant, tokens.Hash(reference))
+	return f.alive(tenant, live, err)
+}
+
+// FindByJTI is Find for the token behind a JWT whose signature has been verified. The JWT may say less than the token: what
+// it was narrowed to, and when it ends itself, is the caller's part.
+func (f Finder) FindByJTI(ctx context.Context, tenant, jti string) (Token, error) {
+	live, err := f.Store.FindAccessByJTI(ctx, tenant, jti)
+	return f.alive(tenant, live, err)
+}
+
+// alive judges what a read found.
+func (f Finder) alive(tenant string, live storage.LiveAccess, err error) (Token, error) {
 	now := f.Now()
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
@@ -70,6 +83,11 @@ func (f Finder) Find(ctx context.Context, tenant, reference string) (Token, erro
 	known := false
 	if token.Client, known = f.Clients.Find(tenant, live.Grant.ClientID); !known {
 		return Token{}, ErrInactive
+	}
+	for _, actor := range live.Actors {
+		if _, known := f.Clients.Find(tenant, actor); !known {
+			return Token{}, ErrInactive
+		}
 	}
 	if live.Grant.Subject != "" {
 		if token.User, known = f.Users.Find(tenant, live.Grant.Subject); !known {

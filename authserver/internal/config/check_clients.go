@@ -15,7 +15,7 @@ const IssuerActor = "issuer"
 
 var clientID = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,64}$`)
 
-var grantTypes = []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantClientCredentials}
+var grantTypes = []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantClientCredentials, oauth.GrantTokenExchange}
 
 func checkClients(d *decoder, c *Config) {
 	scopes := oauth.IssuerScopes()
@@ -45,6 +45,7 @@ func checkClients(d *decoder, c *Config) {
 			d.fault(key+".policy", "names policy "+shown(client.PolicyName)+", which is not declared", "declare it under policies, or remove it here")
 		}
 	}
+	checkExchanges(d, c)
 }
 
 func checkClientID(d *decoder, key, id string, seen map[string]bool) {
@@ -81,6 +82,8 @@ func checkGrantTypes(d *decoder, key string, client Client) {
 			d.fault(at, "names "+shown(grant)+" a second time", "keep one")
 		case grant == oauth.GrantClientCredentials && client.Public:
 			d.fault(at, "client_credentials in a public client: it has no credentials", "remove it, or give the client a secret")
+		case grant == oauth.GrantTokenExchange && client.Public:
+			d.fault(at, "token exchange in a public client: anybody could exchange in its name", "remove it, or give the client a secret")
 		case grant == oauth.GrantRefreshToken && !slices.Contains(client.GrantTypes, oauth.GrantAuthorizationCode):
 			d.fault(at, "refresh_token without authorization_code: nothing would give the client one", "add authorization_code, or remove it")
 		}

@@ -82,19 +82,29 @@ type Scope struct {
 
 // Client is an app.
 type Client struct {
-	ID                     string   `yaml:"id"`
-	Name                   string   `yaml:"name"`   // what a person reads
-	Public                 bool     `yaml:"public"` // no secret; PKCE stands in for it
-	Secret                 Secret   `yaml:"secret"`
-	GrantTypes             []string `yaml:"grant_types"`
-	RedirectURIs           []string `yaml:"redirect_uris"`
-	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
-	Scopes                 []string `yaml:"scopes"`      // the most it may be granted
-	Introspects            []string `yaml:"introspects"` // audiences whose tokens it may ask for (a gateway)
-	Consent                string   `yaml:"consent"`     // ask (default) or skip
-	PolicyName             string   `yaml:"policy"`      // default: "default"
+	ID                     string     `yaml:"id"`
+	Name                   string     `yaml:"name"`   // what a person reads
+	Public                 bool       `yaml:"public"` // no secret; PKCE stands in for it
+	Secret                 Secret     `yaml:"secret"`
+	GrantTypes             []string   `yaml:"grant_types"`
+	RedirectURIs           []string   `yaml:"redirect_uris"`
+	PostLogoutRedirectURIs []string   `yaml:"post_logout_redirect_uris"`
+	Scopes                 []string   `yaml:"scopes"`      // the most it may be granted
+	Introspects            []string   `yaml:"introspects"` // audiences whose tokens it may ask for (a gateway)
+	Exchange               []Exchange `yaml:"exchange"`    // what it may have instead of a token it received (a service)
+	Consent                string     `yaml:"consent"`     // ask (default) or skip
+	PolicyName             string     `yaml:"policy"`      // default: "default"
 
 	Policy Policy `yaml:"-"` // the one it names, resolved
+}
+
+// Exchange is a rule of token exchange (RFC 8693): a service that was called with a token may have another one for the
+// service that it calls in turn, on behalf of the same user. The rule alone bounds what that token may do: neither the
+// user's client nor the token that was received need have the scopes.
+type Exchange struct {
+	From     string   `yaml:"from"`     // the audience that this client is the service of: what it received must be for it alone
+	Audience string   `yaml:"audience"` // whom the new token is for
+	Scopes   []string `yaml:"scopes"`   // the most that it may do there
 }
 
 // Consent manners of a client.

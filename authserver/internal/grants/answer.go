@@ -8,10 +8,11 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/seal"
 )
 
-// Answer is a successful answer of the token endpoint (RFC 6749, 5.1; OpenID Connect Core, 3.1.3.3). It holds secrets:
+// Answer is a successful answer of the token endpoint (RFC 6749, 5.1; RFC 8693, 2.2.1; OpenID Connect Core, 3.1.3.3). It holds secrets:
 // it prints as its type only.
 type Answer struct {
 	AccessToken  string `json:"access_token"`
+	IssuedType   string `json:"issued_token_type,omitempty"` // of an exchange
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"` // seconds
 	RefreshToken string `json:"refresh_token,omitempty"`

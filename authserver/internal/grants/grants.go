@@ -1,5 +1,6 @@
 // Package grants turns what a user, or a machine client, allowed one client into tokens: a grant begins with a code or
-// with client credentials, and its access and refresh tokens descend from it, born under its generations.
+// with client credentials, and its access and refresh tokens descend from it, born under its generations, and so do the
+// tokens that services exchange those for.
 //
 // It authenticates nobody: the client it is handed has proved itself, or is a public one whose proof is PKCE. Whatever is
 // unknown, expired, revoked, someone else's, or not as it was asked for is refused as the RFCs say, as an oauth.Error;
@@ -13,6 +14,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/phantomgate/phantomgate/authserver/internal/bearer"
 	"github.com/phantomgate/phantomgate/authserver/internal/config"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
 	"github.com/phantomgate/phantomgate/authserver/internal/seal"
@@ -28,12 +32,23 @@ type Store interface {
 	FindCode(ctx context.Context, tenant string, hash []byte) (storage.LiveCode, error)
 	RedeemCode(ctx context.Context, tenant string, hash []byte, now time.Time, access storage.AccessToken, refresh *storage.RefreshToken) error
 	FindRefresh(ctx context.Context, tenant string, hash []byte) (storage.LiveRefresh, error)
+	CreateExchanged(ctx context.Context, tenant string, by storage.Exchange, now time.Time, token storage.AccessToken) error
 	RotateRefresh(ctx context.Context, tenant string, hash []byte, now time.Time, answer []byte, access storage.AccessToken, refresh storage.RefreshToken) error
 }
 
 // Users finds a user who can still log in.
 type Users interface {
 	Find(tenant, subject string) (users.User, bool)
+}
+
+// Verifier gives the claims of a JWT of the issuer's own with that `typ`. It judges the signature, not the times.
+type Verifier interface {
+	Verify(token, typ string) (jwt.MapClaims, error)
+}
+
+// Bearer finds the living token behind a JWT; bearer.ErrInactive when there is none.
+type Bearer interface {
+	FindByJTI(ctx context.Context, tenant, jti string) (bearer.Token, error)
 }
 
 // Revoker ends a grant whose code or refresh reference was used twice.
@@ -48,7 +63,9 @@ type Options struct {
 	DataKey   seal.Key // wraps every grant's own key
 	Users     Users
 	Audiences tokens.Catalogue
-	Signer    tokens.Signer // of ID tokens
+	Signer    tokens.Signer // of ID tokens and exchanged tokens
+	Verifier  Verifier
+	Bearer    Bearer
 	Revoker   Revoker
 	Now       func() time.Time
 	Logger    *slog.Logger
@@ -60,6 +77,7 @@ type Service struct{ Options }
 // New checks that nothing is missing.
 func New(o Options) (*Service, error) {
 	if o.Issuer == "" || o.Store == nil || o.DataKey == (seal.Key{}) || o.Users == nil || o.Audiences == nil || o.Signer == nil ||
+		o.Verifier == nil || o.Bearer == nil ||
 		o.Revoker == nil || o.Now == nil || o.Logger == nil {
 		return nil, errors.New("grants: every field of Options is needed")
 	}

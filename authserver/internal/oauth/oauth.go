@@ -18,6 +18,13 @@ const (
 	GrantAuthorizationCode = "authorization_code"
 	GrantRefreshToken      = "refresh_token"
 	GrantClientCredentials = "client_credentials"
+	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
+
+// Token types of a token exchange (RFC 8693, 3). A phantom token is both: an access token, and a JWT.
+const (
+	TokenTypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
+	TokenTypeJWT         = "urn:ietf:params:oauth:token-type:jwt"
 )
 
 // Scopes that belong to the issuer itself, not to an audience (OpenID Connect Core 5.4 and 11).

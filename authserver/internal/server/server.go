@@ -139,9 +139,10 @@ func (r *rooms) makeServices() error {
 	if r.revoker, err = revocation.New(revocation.Service{Store: r.store, Users: r.users, Clients: r.clients, Now: r.Now}); err != nil {
 		return err
 	}
+	r.finder = bearer.Finder{Store: r.store, Clients: r.clients, Users: r.users, Now: r.Now}
 	if r.grants, err = grants.New(grants.Options{
 		Issuer: r.Config.Issuer, Store: r.store, DataKey: r.dataKey, Users: r.users, Audiences: r.audiences,
-		Signer: r.ring, Revoker: r.revoker, Now: r.Now, Logger: r.Log,
+		Signer: r.ring, Verifier: r.ring, Bearer: r.finder, Revoker: r.revoker, Now: r.Now, Logger: r.Log,
 	}); err != nil {
 		return err
 	}
@@ -149,7 +150,6 @@ func (r *rooms) makeServices() error {
 		return err
 	}
 	r.tickets = sessions.Tickets{Key: r.dataKey, Now: r.Now}
-	r.finder = bearer.Finder{Store: r.store, Clients: r.clients, Users: r.users, Now: r.Now}
 	return nil
 }
 

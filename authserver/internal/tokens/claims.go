@@ -23,7 +23,22 @@ type Facts struct {
 	AuthTime  int64     `json:"auth_time,omitempty"`
 	ACR       string    `json:"acr,omitempty"`
 	AMR       []string  `json:"amr,omitempty"`
+	Act       *actor    `json:"act,omitempty"`
 	Tenant    string    `json:"tenant,omitempty"`
+}
+
+// actor is who acts for the subject, and for whom that one acted in turn (RFC 8693, 4.1). Only the outermost counts when
+// access is decided; the others are there to be read.
+type actor struct {
+	Subject string `json:"sub"`
+	Act     *actor `json:"act,omitempty"`
+}
+
+func actorOf(clients []string) *actor {
+	if len(clients) == 0 {
+		return nil
+	}
+	return &actor{clients[0], actorOf(clients[1:])}
 }
 
 // facts puts together what stands in the row, in the sealed value and in what remains of them for the asker.
@@ -33,8 +48,11 @@ func facts(issuer string, t storage.LiveAccess, v Value, n Narrowed) Facts {
 		Scope: oauth.JoinScope(n.Scopes), IssuedAt: t.IssuedAt.Unix(), ExpiresAt: t.ExpiresAt.Unix(), ID: t.JTI,
 		AuthTime: v.AuthTime, ACR: v.ACR, AMR: v.AMR,
 	}
+	if len(t.Actors) > 0 { // the client that asked for this token (RFC 8693, 4.3), not the one that the user logged in at
+		f.ClientID, f.Act = t.Actors[0], actorOf(t.Actors)
+	}
 	if f.Subject == "" { // a machine acts for itself (RFC 9068, 2.2)
-		f.Subject = f.ClientID
+		f.Subject = t.Grant.ClientID
 	}
 	if t.Grant.Tenant != oauth.DefaultTenant {
 		f.Tenant = t.Grant.Tenant

@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -81,12 +82,12 @@ func New(t testing.TB) *Issuer {
 	i.DataKey, err = seal.NewKey(bytes.Repeat([]byte{7}, seal.KeySize))
 	must(t, err)
 	i.Revoker = Revoker{i.Store, i.Clock}
+	i.Bearer = bearer.Finder{Store: i.Store, Clients: i.Clients, Users: i.Users, Now: i.Clock.Now}
 	i.Grants, err = grants.New(grants.Options{
 		Issuer: URL, Store: i.Store, DataKey: i.DataKey, Users: i.Users, Audiences: i.Audiences, Signer: i.Signer,
-		Revoker: i.Revoker, Now: i.Clock.Now, Logger: logger,
+		Verifier: i.Signer, Bearer: i.Bearer, Revoker: i.Revoker, Now: i.Clock.Now, Logger: logger,
 	})
 	must(t, err)
-	i.Bearer = bearer.Finder{Store: i.Store, Clients: i.Clients, Users: i.Users, Now: i.Clock.Now}
 	i.mount(t, logger)
 	return i
 }
@@ -260,16 +261,25 @@ func (s Signer) Sign(typ string, claims jwt.Claims) (string, error) {
 	return unsigned.SignedString(s.key)
 }
 
+// Verify is that of keys.Ring, for the one key there is.
+func (s Signer) Verify(token, typ string) (jwt.MapClaims, error) {
+	claims := jwt.MapClaims{}
+	parsed, err := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"ES256"})).
+		ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return &s.key.PublicKey, nil })
+	if err != nil {
+		return nil, err
+	}
+	if parsed.Header["typ"] != typ {
+		return nil, fmt.Errorf("the JWT is of type %v, want %s", parsed.Header["typ"], typ)
+	}
+	return claims, nil
+}
+
 // Claims verifies a JWT's signature and type, not its times, and gives its claims.
 func (s Signer) Claims(t testing.TB, signed, typ string) jwt.MapClaims {
 	t.Helper()
-	claims := jwt.MapClaims{}
-	parsed, err := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"ES256"})).
-		ParseWithClaims(signed, claims, func(*jwt.Token) (any, error) { return &s.key.PublicKey, nil })
+	claims, err := s.Verify(signed, typ)
 	must(t, err)
-	if parsed.Header["typ"] != typ {
-		t.Fatalf("the JWT is of type %v, want %s", parsed.Header["typ"], typ)
-	}
 	return claims
 }
 

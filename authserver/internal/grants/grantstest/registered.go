@@ -24,12 +24,14 @@ var Policy = config.Policy{
 var declared = []config.Audience{
 	{Name: "eventcatalog", Title: "Events", Scopes: []config.Scope{{Name: "eventcatalog.read"}, {Name: "eventcatalog.write"}}, Claims: []string{"region"}},
 	{Name: "shoppingbasket", Title: "Basket", Scopes: []config.Scope{{Name: "shoppingbasket.read"}}, Claims: []string{"loyalty"}},
-	{Name: "discount", Title: "Discount", Scopes: []config.Scope{{Name: "discount.fullaccess"}}},
+	{Name: "discount", Title: "Discount", Scopes: []config.Scope{{Name: "discount.fullaccess"}, {Name: "discount.read"}}, Claims: []string{"shoe_size"}},
+	{Name: "vouchers", Title: "Vouchers", Scopes: []config.Scope{{Name: "vouchers.use"}}},
 }
 
 func registered() []config.Client {
 	code := []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
 	all := []string{"openid", "profile", "offline_access", "eventcatalog.read", "eventcatalog.write", "shoppingbasket.read"}
+	exchange := []string{oauth.GrantTokenExchange}
 	eager := Policy
 	eager.Refresh = config.RefreshAlways
 	list := []config.Client{
@@ -39,6 +41,10 @@ func registered() []config.Client {
 		{ID: "eager", GrantTypes: code, Scopes: all, Policy: eager},
 		{ID: "once", GrantTypes: code[:1], Scopes: all},
 		{ID: "batch", GrantTypes: []string{oauth.GrantClientCredentials}, Scopes: []string{"openid", "eventcatalog.read", "shoppingbasket.read"}},
+		{ID: "shoppingbasket", GrantTypes: exchange, Exchange: []config.Exchange{
+			{From: "shoppingbasket", Audience: "discount", Scopes: []string{"discount.fullaccess", "discount.read"}}}},
+		{ID: "discount", GrantTypes: exchange, Exchange: []config.Exchange{
+			{From: "discount", Audience: "vouchers", Scopes: []string{"vouchers.use"}}}},
 		{ID: "gateway", Introspects: []string{"eventcatalog", "shoppingbasket"}},
 		{ID: "catalog-gateway", Introspects: []string{"eventcatalog"}},
 	}

@@ -187,6 +187,7 @@ type tokenAnswer struct {
 	JTI       string    `json:"jti"`
 	Grant     string    `json:"grant"`
 	Client    string    `json:"client"`
+	Actors    []string  `json:"actors,omitempty"` // of an exchanged token: who exchanged, the last one first
 	User      string    `json:"user,omitempty"`
 	Login     string    `json:"login,omitempty"`
 	Session   string    `json:"session,omitempty"`
@@ -261,7 +262,7 @@ func (h *Handler) token(live storage.LiveAccess) tokenAnswer {
 	user, _ := h.Users.Find(h.Tenant, live.Grant.Subject)
 	scopes := strings.Fields(live.Scope)
 	return tokenAnswer{
-		JTI: live.JTI, Grant: live.GrantID, Client: live.Grant.ClientID, User: live.Grant.Subject, Login: user.Login,
+		JTI: live.JTI, Grant: live.GrantID, Client: live.Grant.ClientID, Actors: live.Actors, User: live.Grant.Subject, Login: user.Login,
 		Session: live.Grant.SessionID, Scope: live.Scope, Audiences: h.Audiences.Of(scopes),
 		IssuedAt: live.IssuedAt.UTC(), ExpiresAt: live.ExpiresAt.UTC(),
 	}

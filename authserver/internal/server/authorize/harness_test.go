@@ -22,6 +22,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/phantomgate/phantomgate/authserver/internal/audiences"
+	"github.com/phantomgate/phantomgate/authserver/internal/bearer"
 	"github.com/phantomgate/phantomgate/authserver/internal/clients"
 	"github.com/phantomgate/phantomgate/authserver/internal/config"
 	"github.com/phantomgate/phantomgate/authserver/internal/grants"
@@ -166,7 +167,7 @@ func newRig(t testing.TB) *rig {
 	check(t, err)
 	g.revoker = revoker{g}
 	g.grants, err = grants.New(grants.Options{Issuer: issuer, Store: g.store, DataKey: dataKey, Users: g.users,
-		Audiences: catalogue, Signer: g.keys, Revoker: g.revoker, Now: g.now, Logger: log})
+		Audiences: catalogue, Signer: g.keys, Verifier: g.keys, Bearer: bearer.Finder{Store: g.store, Clients: g.clients, Users: g.users, Now: g.now}, Revoker: g.revoker, Now: g.now, Logger: log})
 	check(t, err)
 	keeper, err := sessions.New(sessions.Keeper{Store: g.store, Now: g.now})
 	check(t, err)

@@ -140,7 +140,7 @@ func describe(cfg config.Config) server {
 		JWKSURI:               base + "jwks",
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         []string{"query"},
-		GrantTypes:            []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantClientCredentials},
+		GrantTypes:            []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantClientCredentials, oauth.GrantTokenExchange},
 		ChallengeMethods:      []string{"S256"},
 		Scopes:                scopes(cfg),
 		TokenAuth:             withPublic,

@@ -1,10 +1,13 @@
 package token_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
+	"github.com/phantomgate/phantomgate/authserver/internal/grants"
 	"github.com/phantomgate/phantomgate/authserver/internal/grants/grantstest"
+	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
 )
 
 // TestWire pins requests and answers to the letter: clients of many makes read them.
@@ -30,6 +33,27 @@ func TestWire(t *testing.T) {
 		i.Clock.Move(10 * time.Second)
 		tr.Send("again after it", "", path, "web", form...)
 		tr.Compare(t, "testdata/refresh.golden")
+	})
+	t.Run("exchange", func(t *testing.T) {
+		tr := i.Transcript()
+		subject, a := received(t, i)
+		form := func(subject, audience string, more ...string) []string {
+			return append([]string{"grant_type", oauth.GrantTokenExchange, "subject_token", subject, "subject_token_type", oauth.TokenTypeAccessToken, "audience", audience}, more...)
+		}
+		var first grants.Answer
+		w := tr.Send("what the basket received, for the discount", "", path, "shoppingbasket", form(subject, "discount")...)
+		if err := json.Unmarshal(w.Body.Bytes(), &first); err != nil {
+			t.Fatal(err)
+		}
+		tr.Send("one scope, as a jwt", "", path, "shoppingbasket", form(subject, "discount", "scope", "discount.read", "requested_token_type", oauth.TokenTypeJWT)...)
+		tr.Send("further", "", path, "discount", form(first.AccessToken, "vouchers")...)
+		tr.Send("by whom it is not for", "", path, "discount", form(subject, "vouchers")...)
+		tr.Send("the reference", "", path, "shoppingbasket", form(a.AccessToken, "discount")...)
+		tr.Send("an audience without a rule", "", path, "shoppingbasket", form(subject, "vouchers")...)
+		tr.Send("a resource", "", path, "shoppingbasket", form(subject, "discount", "resource", "https://discount.example.com")...)
+		tr.Send("a scope without a rule", "", path, "shoppingbasket", form(subject, "discount", "scope", "shoppingbasket.read")...)
+		tr.Send("an actor token", "", path, "shoppingbasket", form(subject, "discount", "actor_token", "x", "actor_token_type", oauth.TokenTypeJWT)...)
+		tr.Compare(t, "testdata/exchange.golden")
 	})
 	t.Run("client credentials", func(t *testing.T) {
 		tr := i.Transcript()

@@ -32,6 +32,7 @@ type Grants interface {
 	RedeemCode(ctx context.Context, tenant string, client config.Client, r grants.CodeRequest) (grants.Answer, error)
 	Refresh(ctx context.Context, tenant string, client config.Client, r grants.RefreshRequest) (grants.Answer, error)
 	ClientCredentials(ctx context.Context, tenant string, client config.Client, births storage.Births, wanted grants.Wanted) (grants.Answer, error)
+	Exchange(ctx context.Context, tenant string, client config.Client, r grants.ExchangeRequest) (grants.Answer, error)
 }
 
 // Handler serves the token endpoint. No field may be missing.
@@ -77,8 +78,10 @@ type request struct {
 // grantType is what a grant type adds to the endpoint. It sees a request only once the client is known.
 type grantType struct {
 	required []string // parameters that may not be missing
-	root     bool     // the client's own credential is all there is: what is issued is born under its generations
-	issue    func(h *Handler, ctx context.Context, r request) (grants.Answer, error)
+	root     bool     // the client's own credential counts: what is issued is born under its generations
+	// subject is who, besides the client, the request says it is about; nothing is proved yet. Nil: nobody.
+	subject func(form url.Values) string
+	issue   func(h *Handler, ctx context.Context, r request) (grants.Answer, error)
 }
 
 func grantTypes(name string) (grantType, bool) {
@@ -89,6 +92,8 @@ func grantTypes(name string) (grantType, bool) {
 		return grantType{required: []string{"refresh_token"}, issue: (*Handler).refresh}, true
 	case oauth.GrantClientCredentials:
 		return grantType{root: true, issue: (*Handler).clientCredentials}, true
+	case oauth.GrantTokenExchange:
+		return grantType{required: []string{"subject_token", "subject_token_type"}, root: true, subject: claimedSubject, issue: (*Handler).exchange}, true
 	}
 	return grantType{}, false
 }
@@ -105,9 +110,9 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request) (grants.Answer, 
 	}
 	kind, known := grantTypes(name)
 	if !known {
-		return grants.Answer{}, oauth.Errorf(oauth.UnsupportedGrantType, "use authorization_code, refresh_token or client_credentials")
+		return grants.Answer{}, oauth.Errorf(oauth.UnsupportedGrantType, "use authorization_code, refresh_token, client_credentials or %s", oauth.GrantTokenExchange)
 	}
-	client, births, err := h.authenticate(r, form, kind.root)
+	client, births, err := h.authenticate(r, form, kind)
 	if err != nil {
 		return grants.Answer{}, err
 	}
@@ -128,12 +133,15 @@ func (h *Handler) issue(w http.ResponseWriter, r *http.Request) (grants.Answer, 
 
 // authenticate checks the client's secret and, for a root grant type, reads the generations BEFORE that: a revocation of
 // the client that lands between the two must end what is issued, and it does only if the older generations go into it.
-func (h *Handler) authenticate(r *http.Request, form url.Values, root bool) (config.Client, storage.Births, error) {
-	claimed := claimedClient(r, form)
+func (h *Handler) authenticate(r *http.Request, form url.Values, kind grantType) (config.Client, storage.Births, error) {
+	claimed, subject := claimedClient(r, form), ""
+	if kind.subject != nil {
+		subject = kind.subject(form)
+	}
 	var births storage.Births
 	var err error
-	if root && birthsFirst {
-		if births, err = h.Store.Generations(r.Context(), h.Tenant, claimed, ""); err != nil {
+	if kind.root && birthsFirst {
+		if births, err = h.Store.Generations(r.Context(), h.Tenant, claimed, subject); err != nil {
 			return config.Client{}, births, err
 		}
 	}
@@ -141,11 +149,11 @@ func (h *Handler) authenticate(r *http.Request, form url.Values, root bool) (con
 	if err != nil {
 		return config.Client{}, births, err
 	}
-	if root && client.ID != claimed { // then the generations would be another client's
+	if kind.root && client.ID != claimed { // then the generations would be another client's
 		return config.Client{}, births, oauth.Errorf(oauth.InvalidClient, "the request names two clients")
 	}
-	if root && !birthsFirst {
-		births, err = h.Store.Generations(r.Context(), h.Tenant, claimed, "")
+	if kind.root && !birthsFirst {
+		births, err = h.Store.Generations(r.Context(), h.Tenant, claimed, subject)
 	}
 	return client, births, err
 }

@@ -32,6 +32,10 @@ func (w *world) FindAccess(context.Context, string, []byte) (storage.LiveAccess,
 	return w.live, w.err
 }
 
+func (w *world) FindAccessByJTI(context.Context, string, string) (storage.LiveAccess, error) {
+	return w.live, w.err
+}
+
 type apps struct{ *world }
 
 func (a apps) Find(_, id string) (config.Client, bool) {
