@@ -127,7 +127,8 @@ func (r *Ring) JWKS() []byte {
 // and whom it is meant for, is the caller's part. It fails with ErrVerify.
 func (r *Ring) Verify(token, typ string) (jwt.MapClaims, error) {
 	s, now := r.current.Load(), r.options.Now()
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{config.ES256, config.EdDSA, config.RS256}), jwt.WithoutClaimsValidation())
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{config.ES256, config.EdDSA, config.RS256}),
+		jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
 	parsed, err := parser.ParseWithClaims(token, jwt.MapClaims{}, func(t *jwt.Token) (any, error) {
 		id, _ := t.Header["kid"].(string)
 		i := slices.IndexFunc(s.keys, func(k key) bool { return k.id == id })
