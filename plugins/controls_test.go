@@ -101,7 +101,7 @@ func testWith(t *testing.T, c control, source string) string {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("go", "test", "-overlay", filepath.Join(dir, "overlay.json"), "-vet=off", "-timeout=60s",
+	cmd := exec.Command("go", "test", "-overlay", filepath.Join(dir, "overlay.json"), "-vet=off", "-ldflags=-s -w", "-timeout=60s",
 		"-run", "^"+c.failing+"$", "./"+filepath.Dir(c.file))
 	out, _ := cmd.CombinedOutput() // the exit status says less than the output
 	return string(out)
