@@ -51,7 +51,7 @@ func Explain(ctx context.Context, log *slog.Logger, err error) Refusal {
 		if !ok {
 			status = http.StatusBadRequest
 		}
-		return Refusal{Status: status, Code: told.Code, Description: told.Description}
+		return Refusal{Status: status, Code: told.Code, Description: described(told.Description)}
 	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		log.ErrorContext(ctx, "could not answer", "error", err)
 		return Refusal{Status: http.StatusServiceUnavailable, Code: oauth.TemporarilyUnavailable,
@@ -126,7 +126,7 @@ func ParseForm(encoded string) (url.Values, error) {
 	}
 	for name, values := range form {
 		if len(values) > 1 {
-			return nil, oauth.Errorf(oauth.InvalidRequest, "the parameter %q is given more than once", printable(name))
+			return nil, oauth.Errorf(oauth.InvalidRequest, "the parameter %s is given more than once", brief(name))
 		}
 		if values[0] == "" {
 			delete(form, name)
@@ -135,26 +135,32 @@ func ParseForm(encoded string) (url.Values, error) {
 	return form, nil
 }
 
-// quoted makes a quoted-string of RFC 9110 from a text of ours.
-func quoted(s string) string {
-	return `"` + strings.Map(func(r rune) rune {
-		if r == '"' || r == '\\' || r < 0x20 || r > 0x7e {
-			return '\''
-		}
-		return r
-	}, s) + `"`
-}
+// maxDescription keeps what a stranger sent from growing our answer, in bytes.
+const maxDescription = 300
 
-// printable keeps what a stranger sent from growing or breaking our answer.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+// described makes an error_description of a text: RFC 6749 (4.1.2.1, 5.2) allows ASCII without quote and backslash.
+func described(s string) string {
+	if len(s) > maxDescription {
+		s = s[:maxDescription] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r < 0x20 || r > 0x7e || r == '\\':
 			return '?'
 		}
 		return r
 	}, s)
+}
+
+// quoted makes a quoted-string of RFC 9110 from a description.
+func quoted(s string) string { return `"` + described(s) + `"` }
+
+// brief shortens a name that a stranger sent.
+func brief(s string) string {
 	if len(s) > 40 {
-		s = s[:40] + "…"
+		return s[:40] + "..."
 	}
 	return s
 }

@@ -1,8 +1,10 @@
 package wire_test
 
 import (
+	"log/slog"
 	"net/url"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
@@ -33,6 +35,20 @@ func TestParseForm(t *testing.T) {
 		}
 		if err != nil || !reflect.DeepEqual(form, want) {
 			t.Errorf("%q: %v, %v; want %v", encoded, form, err, want)
+		}
+	}
+}
+
+// TestDescriptionsAreLegal: what a stranger sent can neither break an error_description nor make it grow.
+func TestDescriptionsAreLegal(t *testing.T) {
+	for text, want := range map[string]string{
+		"send code":                    "send code",
+		"the scope \"a\\b\" \r\né\x00": "the scope 'a?b' ????",
+		strings.Repeat("x", 1000):      strings.Repeat("x", 300) + "...",
+	} {
+		told := wire.Explain(t.Context(), slog.New(slog.DiscardHandler), oauth.Errorf(oauth.InvalidScope, "%s", text))
+		if told.Description != want {
+			t.Errorf("%q is told as %q, want %q", text, told.Description, want)
 		}
 	}
 }
