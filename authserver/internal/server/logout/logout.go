@@ -92,6 +92,7 @@ type request struct {
 	ReturnTo  string `json:"return_to,omitempty"`
 	State     string `json:"state,omitempty"`
 	SessionID string `json:"session,omitempty"` // of the login that the page spoke of
+	Former    string `json:"former,omitempty"`  // another login of the same user, by the hint: it ends too
 }
 
 func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
@@ -112,10 +113,16 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 		h.done(w, r, req)
 	case err != nil && !errors.Is(err, sessions.ErrNone):
 		h.fail(w, r, err)
-	case session.ID != "" && hint.Subject == session.Subject:
-		h.end(w, r, req, session.ID, hint.SessionID)
-	default: // no word of whose logout is meant, or a POST from another site, with which the browser sends no cookie
+	case session.ID != "" && hint.SessionID == session.ID:
+		h.end(w, r, req, session.ID)
+	default:
+		// No word of which login is meant; a POST from another site, with which the browser sends no cookie; or an ID token
+		// of another login, perhaps one that somebody kept for long, or of another device. Whoever has such a one must not
+		// sign the person out with a link.
 		req.SessionID = session.ID
+		if hint.Subject == session.Subject {
+			req.Former = hint.SessionID
+		}
 		h.ask(w, r, req, client, session)
 	}
 }
@@ -204,7 +211,7 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 			h.fail(w, r, err)
 			return
 		}
-		h.end(w, r, req, session.ID, req.SessionID)
+		h.end(w, r, req, session.ID, req.SessionID, req.Former)
 	case "stay":
 		h.Pages.Stayed(w)
 	default:
@@ -212,8 +219,8 @@ func (h *Handler) confirm(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// end ends the browser's login and, if the request spoke of an earlier one of the same browser, that one too. The browser's
-// cookies go only when the store has the logout: whoever is told that they are signed out is.
+// end ends the browser's login and, if the request spoke of another one, that one too. The browser's cookies go only when
+// the store has the logout: whoever is told that they are signed out is.
 func (h *Handler) end(w http.ResponseWriter, r *http.Request, req request, ids ...string) {
 	by := req.ClientID
 	if by == "" {

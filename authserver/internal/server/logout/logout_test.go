@@ -140,7 +140,7 @@ func TestLogout(t *testing.T) {
 		ended   []string
 	}{
 		"the hint is this login":                        {url.Values{"id_token_hint": {"partner u_alice s_now"}}, alice, "GET", 200, "You are signed out", []string{"s_now"}},
-		"the hint is an earlier login of the same user": {url.Values{"id_token_hint": {"partner u_alice s_old"}}, alice, "GET", 200, "You are signed out", []string{"s_now", "s_old"}},
+		"the hint is an earlier login of the same user": {url.Values{"id_token_hint": {"partner u_alice s_old"}}, alice, "GET", 200, "Sign out?", nil},
 		"by POST of a sibling":                          {url.Values{"id_token_hint": {"partner u_alice s_now"}}, alice, "POST", 200, "You are signed out", []string{"s_now"}},
 		"with a way back": {url.Values{"id_token_hint": {"partner u_alice s_now"}, "post_logout_redirect_uri": {"https://app.example/bye"}, "state": {"a b"}}, alice, "GET",
 			303, "https://app.example/bye?state=a+b", []string{"s_now"}},
@@ -212,6 +212,22 @@ func TestConfirm(t *testing.T) {
 		}
 	}
 	if !slices.Contains(h.ended, "s_now") {
+		t.Errorf("ended: %v", h.ended)
+	}
+}
+
+// TestFormerLogin: an ID token of another login of the same user ends nothing by itself, and both logins once the person
+// has said so.
+func TestFormerLogin(t *testing.T) {
+	h := &house{}
+	mux := newMux(t, h)
+	page := send(mux, "GET", "/oauth/logout", url.Values{"id_token_hint": {"partner u_alice s_old"}}, alice)
+	_, ticket := text(t, page)
+	if len(h.ended) != 0 {
+		t.Fatalf("ended without a word: %v", h.ended)
+	}
+	send(mux, "POST", "/oauth/logout/confirm", url.Values{"ticket": {ticket}, "decision": {"leave"}}, append(page.Cookies(), alice...))
+	if !slices.Equal(h.ended, []string{"s_now", "s_old"}) {
 		t.Errorf("ended: %v", h.ended)
 	}
 }
