@@ -64,7 +64,7 @@ type Gateway struct {
 	cookies     [][]string            // forwarded, by Route.Index
 
 	// The refusals that answer the most requests; the others are made when they are needed.
-	noToken, manyHeaders, invalidToken *policy.Refusal
+	noToken, manyHeaders, hopByHop, invalidToken *policy.Refusal
 }
 
 // New makes a Gateway. It reports every fault of cfg it can find: those of Validate, and a secret that cannot be had.
@@ -126,6 +126,7 @@ func build(cfg Config, secret string, opts Options) (*Gateway, error) {
 		identity: newIdentityTable(slices.Concat(identityPatterns, cfg.IdentityHeaders)),
 		noToken:  policy.NoToken(), invalidToken: policy.InvalidToken(),
 		manyHeaders: policy.InvalidRequest("more than one Authorization header"),
+		hopByHop:    policy.InvalidRequest("the Connection header names Authorization"),
 	}
 	for _, route := range table.Routes() {
 		g.asks = append(g.asks, swapper.Ask(route.Audience(), route.Asked()))
@@ -208,6 +209,10 @@ func (g *Gateway) walk(r *http.Request, route *policy.Route, refusal *policy.Ref
 
 // swap decides about a request to a route that asks for a token.
 func (g *Gateway) swap(r *http.Request, route *policy.Route, outcome *Outcome) {
+	if hopByHop(r.Header) {
+		outcome.refusal = g.hopByHop
+		return
+	}
 	reference, refusal := g.credential(r, route, outcome)
 	if refusal != nil {
 		outcome.refusal = refusal

@@ -134,3 +134,16 @@ func checkIdentityHeader(pattern string) error {
 	}
 	return nil
 }
+
+// hopByHop tells whether the Connection header asks whoever forwards the request to drop Authorization: the host would do
+// so after Apply, and the API would be called without the phantom token.
+func hopByHop(header http.Header) bool {
+	for _, value := range header["Connection"] {
+		for name := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(name), authorization) {
+				return true
+			}
+		}
+	}
+	return false
+}

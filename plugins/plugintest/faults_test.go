@@ -25,7 +25,7 @@ type fault struct {
 var faults = []fault{
 	{name: "passes everything", binding: wrapped(func(_ *core, next http.Handler) http.Handler { return next }),
 		fails: []string{"token/*", "narrowing/*", "policy/a *", "policy/an *", "policy/the *", "policy/HEAD *", "stepup/*",
-			"headers/identity *", "headers/a configured *", "path/*", "jwt/*",
+			"headers/identity *", "headers/a configured *", "headers/Connection*", "path/*", "jwt/*",
 			"stream/a WebSocket without a token is refused", "cache/never served past exp", "issuer/*"}},
 	{name: "refuses everything", binding: wrapped(refusesEverything),
 		fails: []string{"policy/a method override is not believed", "headers/Accept*", "headers/a 16 kB *",
@@ -41,7 +41,7 @@ var faults = []fault{
 	{name: "forgets to swap", binding: wrapped(forgetsToSwap),
 		fails: []string{"token/the upstream sees only*", "policy/an open route*", "stream/WebSocket*"}},
 	{name: "passes the reference on beside", binding: wrapped(passesReferenceBeside), says: "the reference reached",
-		fails: []string{"token/the upstream sees only*", "token/scheme*", "headers/Connection*", "stream/WebSocket*"}},
+		fails: []string{"token/the upstream sees only*", "token/scheme*", "stream/WebSocket*"}},
 	{name: "one cache entry for a reference", binding: wrapped(cachesByReference),
 		fails: []string{"narrowing/one reference*", "narrowing/only the route's scopes", "narrowing/scope is judged*", "stepup/*",
 			"policy/the most specific*"}},
