@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 XCADDY      := github.com/caddyserver/xcaddy/cmd/xcaddy@v0.4.5
 CADDY       := v2.11.9
 FUZZTIME    ?= 10s
-TESTFLAGS   ?=
+TESTFLAGS   ?= -timeout 25m
 
 # each runs one command in every module, goes on after a failure, and fails at the end naming where.
 define each
