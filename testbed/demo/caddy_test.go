@@ -14,12 +14,12 @@ func TestTheCaddyfileAdapts(t *testing.T) {
 		tls  bool
 	}{"plain": {gatewayFile, false}, "TLS": {gatewayFile + "\n" + tlsFile, true}} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := Options{GatewayAddr: "localhost:0", IssuerAddr: "localhost:0", AdminAddr: "localhost:0", TLS: c.tls}.plan()
+			plan, err := Options{GatewayAddr: "localhost:0", IssuerAddr: "localhost:0", AdminAddr: "localhost:0", DiscountAddr: "localhost:0", TLS: c.tls}.plan()
 			if err != nil {
 				t.Fatal(err)
 			}
 			settings := plan.settings("/data folder", "WARN")
-			settings["EVENTCATALOG"] = "127.0.0.1:1"
+			settings["EVENTCATALOG"], settings["SHOPPINGBASKET"] = "127.0.0.1:1", "127.0.0.1:2"
 			config, err := adapt(c.file, settings)
 			if err != nil {
 				t.Fatal(err)

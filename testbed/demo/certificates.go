@@ -37,17 +37,26 @@ func awaitCertificates(ctx context.Context, caFile string, addresses ...address)
 }
 
 func handshake(ctx context.Context, caFile string, a address) error {
-	pem, err := os.ReadFile(caFile)
+	pool, err := authorities(caFile)
 	if err != nil {
 		return err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("%s holds no certificate", caFile)
 	}
 	conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: a.host}}).DialContext(ctx, "tcp", a.String())
 	if err != nil {
 		return err
 	}
 	return conn.Close()
+}
+
+// authorities reads the certificates that sign others.
+func authorities(caFile string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", caFile)
+	}
+	return pool, nil
 }

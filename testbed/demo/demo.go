@@ -11,14 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/phantomgate/phantomgate/authserver"
-	"github.com/phantomgate/phantomgate/testbed/apis/eventcatalog"
 )
 
 //go:embed issuer.yaml
@@ -37,8 +34,10 @@ type Demo struct {
 	AdminURL   string
 	CAFile     string // the certificate that signed the others; empty without TLS
 
-	// EventcatalogURL is the API itself, past the gateway, for tests that bypass it.
-	EventcatalogURL string
+	// DiscountURL is the discount API, to which the gateway has no route.
+	DiscountURL string
+	// EventcatalogURL and ShoppingbasketURL are the APIs themselves, past the gateway, for tests that bypass it.
+	EventcatalogURL, ShoppingbasketURL string
 
 	stops  []func() error // in the order in which they were begun
 	failed chan error
@@ -50,7 +49,7 @@ func Start(ctx context.Context, opts Options) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Demo{GatewayURL: plan.gateway.url(plan.scheme), IssuerURL: plan.issuer.url(plan.scheme), AdminURL: plan.admin.url("http"), failed: make(chan error, 2)}
+	d := &Demo{GatewayURL: plan.gateway.url(plan.scheme), IssuerURL: plan.issuer.url(plan.scheme), AdminURL: plan.admin.url("http"), failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -65,15 +64,13 @@ func Start(ctx context.Context, opts Options) (_ *Demo, err error) {
 	if err := d.startIssuer(ctx, settings, logger.With("part", "issuer")); err != nil {
 		return nil, err
 	}
-	settings["EVENTCATALOG"], err = d.startAPI(d.IssuerURL, settings["ISSUER_LISTEN"], logger.With("part", "eventcatalog"))
-	if err != nil {
-		return nil, err
-	}
-	d.EventcatalogURL = "http://" + settings["EVENTCATALOG"]
 	file := gatewayFile
 	if plan.scheme == "https" {
 		file += "\n" + tlsFile
 		d.CAFile = filepath.Join(dir, "caddy", "pki", "authorities", "local", "root.crt")
+	}
+	if err := d.startAPIs(plan, settings, logger); err != nil {
+		return nil, err
 	}
 	d.stops = append(d.stops, stopCaddy) // also after a start that failed half-way
 	if err := startCaddy(file, settings); err != nil {
@@ -162,28 +159,4 @@ func (d *Demo) startIssuer(ctx context.Context, settings map[string]string, logg
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// startAPI serves the eventcatalog on a loopback port of its own, which it answers.
-func (d *Demo) startAPI(issuer, issuerAddress string, logger *slog.Logger) (string, error) {
-	handler, err := eventcatalog.New(eventcatalog.Config{Issuer: issuer, JWKSURL: "http://" + issuerAddress + "/oauth/jwks", Logger: logger})
-	if err != nil {
-		return "", err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("starting the eventcatalog: %w", err)
-	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
-	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			d.failed <- fmt.Errorf("the eventcatalog has ended: %w", err)
-		}
-	}()
-	d.stops = append(d.stops, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
-		defer cancel()
-		return server.Shutdown(ctx)
-	})
-	return listener.Addr().String(), nil
 }

@@ -12,20 +12,21 @@ import (
 
 // Options move the demo. The zero value is the demo that the README speaks of.
 type Options struct {
-	GatewayAddr string     // host:port; localhost:8080 unless set, and so on; port 0 takes a free one
-	IssuerAddr  string     // localhost:8090
-	AdminAddr   string     // localhost:8091
-	DataDir     string     // kept; unless set, a new folder that is removed at the end
-	TLS         bool       // gateway and issuer speak https, signed by a local authority under the data folder
-	LogLevel    slog.Level // of all parts, on standard error
+	GatewayAddr  string     // host:port; localhost:8080 unless set, and so on; port 0 takes a free one
+	IssuerAddr   string     // localhost:8090
+	AdminAddr    string     // localhost:8091
+	DiscountAddr string     // localhost:8092; off the gateway
+	DataDir      string     // kept; unless set, a new folder that is removed at the end
+	TLS          bool       // gateway and issuer speak https, signed by a local authority under the data folder
+	LogLevel     slog.Level // of all parts, on standard error
 }
 
-// FromEnvironment reads GATEWAY_ADDR, ISSUER_ADDR, ADMIN_ADDR, DATA_DIR, TLS (0 or 1) and LOG_LEVEL (debug, info, warn,
+// FromEnvironment reads GATEWAY_ADDR, ISSUER_ADDR, ADMIN_ADDR, DISCOUNT_ADDR, DATA_DIR, TLS (0 or 1) and LOG_LEVEL (debug, info, warn,
 // error; warn unless set).
 func FromEnvironment(getenv func(string) string) (Options, error) {
 	opts := Options{
 		GatewayAddr: getenv("GATEWAY_ADDR"), IssuerAddr: getenv("ISSUER_ADDR"), AdminAddr: getenv("ADMIN_ADDR"),
-		DataDir: getenv("DATA_DIR"), LogLevel: slog.LevelWarn,
+		DiscountAddr: getenv("DISCOUNT_ADDR"), DataDir: getenv("DATA_DIR"), LogLevel: slog.LevelWarn,
 	}
 	var errs []error
 	switch tls := getenv("TLS"); tls {
@@ -56,6 +57,7 @@ func (a address) url(scheme string) string { return scheme + "://" + a.String() 
 type plan struct {
 	scheme                 string // of gateway and issuer as clients see them
 	gateway, issuer, admin address
+	discount               address
 	issuerListen           address // where the issuer itself listens: with TLS, behind Caddy
 }
 
@@ -70,6 +72,7 @@ func (o Options) plan() (plan, error) {
 		{"GATEWAY_ADDR", o.GatewayAddr, "localhost:8080", &p.gateway},
 		{"ISSUER_ADDR", o.IssuerAddr, "localhost:8090", &p.issuer},
 		{"ADMIN_ADDR", o.AdminAddr, "localhost:8091", &p.admin},
+		{"DISCOUNT_ADDR", o.DiscountAddr, "localhost:8092", &p.discount},
 	} {
 		if part.value == "" {
 			part.value = part.fallback
@@ -82,8 +85,9 @@ func (o Options) plan() (plan, error) {
 			errs = append(errs, fmt.Errorf("%s=%s: %w", part.variable, part.value, err))
 		}
 	}
-	if p.gateway == p.issuer || p.gateway == p.admin || p.issuer == p.admin {
-		errs = append(errs, errors.New("GATEWAY_ADDR, ISSUER_ADDR and ADMIN_ADDR must differ"))
+	used := map[address]bool{p.gateway: true, p.issuer: true, p.admin: true, p.discount: true}
+	if len(used) < 4 {
+		errs = append(errs, errors.New("GATEWAY_ADDR, ISSUER_ADDR, ADMIN_ADDR and DISCOUNT_ADDR must differ"))
 	}
 	p.issuerListen = p.issuer
 	if o.TLS {

@@ -7,6 +7,7 @@ type Step struct {
 	Title   string
 	Command string
 	Browser bool // it waits for a person
+	Person  bool // it leans on the token that a person has got
 }
 
 // Steps are the walk as commands for a shell, in order: each leans on the variables that those before it set.
@@ -32,6 +33,10 @@ func (d *Demo) Steps() []Step {
 		{Title: "It calls the API through the gateway", Command: curl + bearer + events},
 		{Title: "The API got a narrow JWT instead", Command: curl + bearer + d.GatewayURL + "/api/eventcatalog/whoami"},
 		{Title: "The same for a person, in your browser; then try the two calls above again", Command: "TOKEN=$(go -C testbed run ./cmd/login" + issuer + ca + "); echo \"$TOKEN\"", Browser: true},
+		{Title: "That person puts two tickets into the basket, which asks the discount API on their behalf", Person: true,
+			Command: curl + bearer + `-H "Content-Type: application/json" -d '{"event":"e1","quantity":2}' ` + d.GatewayURL + "/api/shoppingbasket/basket"},
+		{Title: "What the discount API got for that: a token exchanged for it alone; act says by whom", Person: true,
+			Command: curl + bearer + d.GatewayURL + "/api/shoppingbasket/whoami/discount"},
 		{Title: `An operator revokes the token (or a whole user: {"user":"alice"})`, Command: token("ADMIN", "operator", "admin") + "\n" +
 			curl + ` -H "Authorization: Bearer $ADMIN" -H "Content-Type: application/json" -d "{\"token\":\"$TOKEN\"}" ` + d.AdminURL + "/admin/v1/revocations"},
 		{Title: "A second later it is refused", Command: "sleep 1; " + curl + " -i" + bearer + events},

@@ -53,7 +53,7 @@ func start(t *testing.T, env ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(executable), temp: t.TempDir(), errOut: &buffer{}}
-	p.cmd.Env = append(os.Environ(), beTheDemo+"=1", "TMPDIR="+p.temp, "HOME="+p.temp, "GATEWAY_ADDR=localhost:0", "ISSUER_ADDR=localhost:0", "ADMIN_ADDR=localhost:0")
+	p.cmd.Env = append(os.Environ(), beTheDemo+"=1", "TMPDIR="+p.temp, "HOME="+p.temp, "GATEWAY_ADDR=localhost:0", "ISSUER_ADDR=localhost:0", "ADMIN_ADDR=localhost:0", "DISCOUNT_ADDR=localhost:0")
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = p.errOut
 	stdout, err := p.cmd.StdoutPipe()
@@ -201,7 +201,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 	if err := os.WriteFile(notAFolder, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	free := []string{"GATEWAY_ADDR=localhost:0", "ISSUER_ADDR=localhost:0", "ADMIN_ADDR=localhost:0"}
+	free := []string{"GATEWAY_ADDR=localhost:0", "ISSUER_ADDR=localhost:0", "ADMIN_ADDR=localhost:0", "DISCOUNT_ADDR=localhost:0"}
 	for name, c := range map[string]struct {
 		env  []string
 		says []string

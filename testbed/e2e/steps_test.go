@@ -25,13 +25,13 @@ func needs(t *testing.T, tools ...string) {
 	}
 }
 
-// TestTheStepsThatTheDemoPrints runs them as a newcomer would, in one shell, but for the one that needs a person.
+// TestTheStepsThatTheDemoPrints runs them as a newcomer would, in one shell, but for those that need a person.
 func TestTheStepsThatTheDemoPrints(t *testing.T) {
 	needs(t, "bash", "curl", "sed")
 	w := inProcess(t)
 	script := "set -e\n"
 	for _, step := range w.demo.Steps() {
-		if !step.Browser {
+		if !step.Browser && !step.Person {
 			script += "echo '== step'\n" + step.Command + "\necho\n"
 		}
 	}
@@ -47,7 +47,8 @@ func TestTheStepsThatTheDemoPrints(t *testing.T) {
 	}
 }
 
-// TestTheStepForAPerson runs the login command as printed, and is the person who opens the address that it shows.
+// TestTheStepForAPerson runs the login command as printed, and is the person who opens the address that it shows; then
+// what the token that it prints is for.
 func TestTheStepForAPerson(t *testing.T) {
 	needs(t, "bash", "go")
 	w := inProcess(t)
@@ -81,8 +82,31 @@ func TestTheStepForAPerson(t *testing.T) {
 		if err := cmd.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.api(t, events, strings.TrimSpace(out.String()), ""); got.status != http.StatusOK {
+		token := strings.TrimSpace(out.String())
+		if shown := w.personSteps(t, token); !strings.Contains(shown, `"discount": 450,`) || !strings.Contains(shown, `"act": {`) {
+			t.Errorf("the basket shows no discount, or not who acts:\n%s", shown)
+		}
+		if got := w.api(t, events, token, ""); got.status != http.StatusOK {
 			t.Errorf("with the reference that was printed: status %d: %s", got.status, got.body)
 		}
 	}
+}
+
+// personSteps runs the printed steps for a person's token, and gives what they show.
+func (w *walk) personSteps(t *testing.T, token string) string {
+	t.Helper()
+	var shown strings.Builder
+	for _, step := range w.demo.Steps() {
+		if !step.Person {
+			continue
+		}
+		cmd := exec.CommandContext(t.Context(), "bash", "-c", step.Command)
+		cmd.Env = append(os.Environ(), "TOKEN="+token)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		shown.Write(out)
+	}
+	return shown.String()
 }

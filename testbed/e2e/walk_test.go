@@ -61,7 +61,7 @@ func inProcess(t *testing.T) *walk {
 	t.Helper()
 	startOnce.Do(func() {
 		running, errStarting = demo.Start(context.Background(), demo.Options{
-			GatewayAddr: "localhost:0", IssuerAddr: "localhost:0", AdminAddr: "localhost:0", LogLevel: slog.LevelError,
+			GatewayAddr: "localhost:0", IssuerAddr: "localhost:0", AdminAddr: "localhost:0", DiscountAddr: "localhost:0", LogLevel: slog.LevelError,
 		})
 	})
 	if errStarting != nil {

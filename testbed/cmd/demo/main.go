@@ -1,6 +1,6 @@
 // Command demo starts the whole walk in one process, prints where everything is and what to try, and says "ready" on a line
-// of its own. GATEWAY_ADDR, ISSUER_ADDR, ADMIN_ADDR and DATA_DIR move it, TLS=1 makes it https, LOG_LEVEL=debug makes it
-// talk. It ends on an interrupt, with status 0 and nothing left behind; 2 says that a setting is wrong.
+// of its own. GATEWAY_ADDR, ISSUER_ADDR, ADMIN_ADDR, DISCOUNT_ADDR and DATA_DIR move it, TLS=1 makes it https,
+// LOG_LEVEL=debug makes it talk. It ends on an interrupt, with status 0 and nothing left behind; 2 says that a setting is wrong.
 package main
 
 import (

@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, out, messages io.Writer) error {
 	flags.SetOutput(messages)
 	issuer := flags.String("issuer", "http://localhost:8090", "the issuer's address")
 	client := flags.String("client", "mobile", "the client that logs the user in: mobile or partner")
-	scope := flags.String("scope", "openid offline_access eventcatalog.read", "what the client asks for")
+	scope := flags.String("scope", "openid offline_access eventcatalog.read shoppingbasket.read shoppingbasket.write", "what the client asks for")
 	ca := flags.String("ca", "", "a file with the certificate that signed the issuer's (TLS=1)")
 	all := flags.Bool("all", false, "print the refresh reference too, on a second line")
 	if err := flags.Parse(args); err != nil {
