@@ -269,4 +269,8 @@ func TestNativeAppsAreNotAuthorisedBehindOnesBack(t *testing.T) {
 			t.Errorf("%s, prompt none: %s", uri, page.URL)
 		}
 	}
+	w.LogIn(t, b, "alice", rptest.Kiosk().Ask("openid", "prompt", "login")) // who signs in for it has acted: no second page
+	if page := w.Open(t, b, rptest.Kiosk().Ask("openid")); page.Form == nil || !page.Form.Fields["decision"] {
+		t.Errorf("an app whose consent is skipped: nobody was asked: %d at %s", page.Status, page.URL)
+	}
 }

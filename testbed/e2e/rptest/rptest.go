@@ -53,6 +53,13 @@ clients:
     grant_types: [authorization_code, refresh_token]
     redirect_uris: ["http://127.0.0.1/callback", "http://[::1]/callback", "com.example.app:/callback"]
     scopes: [openid, profile, offline_access, catalogue.read]
+  - id: kiosk
+    name: The shop's own app
+    public: true
+    grant_types: [authorization_code]
+    redirect_uris: ["http://127.0.0.1/callback"]
+    scopes: [openid, catalogue.read]
+    consent: skip
   - {id: job, name: Job, secret: {demo: job-secret}, grant_types: [client_credentials], scopes: [catalogue.read, catalogue.write]}
   - {id: gateway, name: Gateway, secret: {demo: gateway-secret}, introspects: [catalogue, basket]}
   - {id: basket-gateway, name: Gateway, secret: {demo: basket-gateway-secret}, introspects: [basket]}
@@ -75,6 +82,7 @@ func Front() App {
 	return App{ID: "front", Secret: "front-secret", RedirectURI: "https://front.example/callback"}
 }
 func Native() App  { return App{ID: "native", RedirectURI: "http://127.0.0.1:49152/callback"} }
+func Kiosk() App   { return App{ID: "kiosk", RedirectURI: "http://127.0.0.1:49152/callback"} }
 func Job() App     { return App{ID: "job", Secret: "job-secret"} }
 func Gateway() App { return App{ID: "gateway", Secret: "gateway-secret"} }
 func BasketGateway() App {

@@ -59,12 +59,12 @@ func (h *Handler) consentDue(v *visit, given []string) bool {
 	switch {
 	case v.request.Consent:
 		return true
-	case v.client.Consent == config.ConsentSkip:
-		return false
 	case v.client.Public && !v.acted && !strings.HasPrefix(v.request.RedirectURI, "https:"):
 		// Any program on the device can be at the other end of such a redirect URI and say that it is this client: so it
-		// gets nothing behind the person's back (RFC 8252, 8.6).
+		// gets nothing behind the person's back (RFC 8252, 8.6), be its consent skipped otherwise.
 		return true
+	case v.client.Consent == config.ConsentSkip:
+		return false
 	}
 	return slices.ContainsFunc(v.request.Scopes, func(scope string) bool { return !slices.Contains(given, scope) })
 }
