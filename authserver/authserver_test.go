@@ -160,6 +160,8 @@ func TestAdminRefuses(t *testing.T) {
 		{"two things named", "POST", "/admin/v1/revocations", operator, `{"client":"batch","everything":true}`, 400, "invalid_request"},
 		{"unknown member", "POST", "/admin/v1/revocations", operator, `{"clientt":"batch"}`, 400, "invalid_request"},
 		{"doubled member", "POST", "/admin/v1/revocations", operator, `{"client":"gateway","Client":"batch"}`, 400, "invalid_request"},
+		{"an empty member", "POST", "/admin/v1/revocations", operator, `{"user":"","client":"batch"}`, 400, "invalid_request"},
+		{"a null member", "POST", "/admin/v1/revocations", operator, `{"user":null,"client":"batch"}`, 400, "invalid_request"},
 		{"two objects", "POST", "/admin/v1/revocations", operator, `{"client":"batch"}{}`, 400, "invalid_request"},
 		{"no JSON", "POST", "/admin/v1/revocations", operator, `{`, 400, "invalid_request"},
 		{"too large", "POST", "/admin/v1/revocations", operator, `{"client":"` + strings.Repeat("x", 20_000) + `"}`, 400, "invalid_request"},

@@ -134,7 +134,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, operator string
 	return nil
 }
 
-// parseTarget is strict: an unknown or doubled member is refused, so that no narrower revocation than meant is done.
+// parseTarget is strict: an unknown, doubled or empty member is refused, so that no other revocation than meant is done.
 func parseTarget(body []byte) (revocation.Target, error) {
 	var target revocation.Target
 	decoder := json.NewDecoder(strings.NewReader(string(body)))
@@ -146,14 +146,15 @@ func parseTarget(body []byte) (revocation.Target, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return target, oauth.Errorf(oauth.InvalidRequest, "send one JSON object and nothing after it")
 	}
-	if doubled(body) {
-		return target, oauth.Errorf(oauth.InvalidRequest, "a member is given twice")
+	if ambiguous(body) {
+		return target, oauth.Errorf(oauth.InvalidRequest, "a member is given twice, or is empty")
 	}
 	return target, nil
 }
 
-// doubled tells whether a flat JSON object names a member twice, in any case: encoding/json would take the last.
-func doubled(body []byte) bool {
+// ambiguous tells whether a flat JSON object names a member twice, in any case (encoding/json would take the last), or one
+// that is empty: a script whose variable was not set would revoke a whole client where it meant one user of it.
+func ambiguous(body []byte) bool {
 	decoder := json.NewDecoder(strings.NewReader(string(body)))
 	seen := map[string]bool{}
 	_, _ = decoder.Token() // the opening brace; the caller has parsed it
@@ -164,7 +165,7 @@ func doubled(body []byte) bool {
 			return true
 		}
 		seen[strings.ToLower(text)] = true
-		if _, err := decoder.Token(); err != nil {
+		if value, err := decoder.Token(); err != nil || value == "" || value == nil || value == false {
 			return true
 		}
 	}
