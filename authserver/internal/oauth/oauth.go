@@ -101,8 +101,11 @@ func IsCode(err error, code string) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
+// maxScopes bounds a scope parameter. Strangers send them, and to tell n scopes apart takes n² comparisons.
+const maxScopes = 500
+
 // SplitScope splits a scope parameter (RFC 6749, 3.3) into its distinct scopes, in their order. It fails on a character
-// that no scope may have.
+// that no scope may have, and on more than 500 scopes.
 func SplitScope(s string) ([]string, error) {
 	var scopes []string
 	for _, scope := range strings.Split(s, " ") {
@@ -112,9 +115,13 @@ func SplitScope(s string) ([]string, error) {
 		if !ValidScope(scope) {
 			return nil, Errorf(InvalidScope, "the scope parameter has a character that RFC 6749, section 3.3 does not allow")
 		}
-		if !slices.Contains(scopes, scope) {
-			scopes = append(scopes, scope)
+		if slices.Contains(scopes, scope) {
+			continue
 		}
+		if len(scopes) == maxScopes {
+			return nil, Errorf(InvalidScope, "the scope parameter names more than %d scopes", maxScopes)
+		}
+		scopes = append(scopes, scope)
 	}
 	return scopes, nil
 }
