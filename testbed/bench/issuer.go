@@ -5,12 +5,10 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"sync"
 
 	"golang.org/x/oauth2"
@@ -129,28 +127,6 @@ func callback() (address string, end func(), err error) {
 func (i *issuer) introspection(reference string) []byte {
 	form := url.Values{"audience": {"eventcatalog"}, "scope": {"eventcatalog.read"}, "token": {reference}}
 	return post(i.addr, "/oauth/introspect", basic("gateway", gatewaySecret)+"Accept: application/jwt\r\n", form.Encode())
-}
-
-// phantom introspects one reference and gives the JWT.
-func (i *issuer) phantom(ctx context.Context, reference string) (string, error) {
-	form := url.Values{"audience": {"eventcatalog"}, "scope": {"eventcatalog.read"}, "token": {reference}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+i.addr+"/oauth/introspect", strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/jwt")
-	req.SetBasicAuth("gateway", gatewaySecret)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = resp.Body.Close() }() // it was read
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("introspecting: status %d: %w", resp.StatusCode, err)
-	}
-	return string(body), nil
 }
 
 func basic(id, secret string) string {

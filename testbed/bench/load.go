@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func (s side) turn(ctx context.Context, from, n, connections int) (turn, error) 
 			in := bufio.NewReader(conn)
 			for i := int(next.Add(1)) - 1; i < n && errs[w] == nil; i = int(next.Add(1)) - 1 {
 				sent := time.Now()
-				errs[w] = s.ask(conn, in, s.request(from+i))
+				errs[w] = s.ask(conn, in, s.request(from+i), io.Discard)
 				latencies[w] = append(latencies[w], time.Since(sent))
 			}
 		})
@@ -109,9 +110,21 @@ func (s side) dial(ctx context.Context, n int) ([]net.Conn, error) {
 	return conns, nil
 }
 
-// ask sends one request and reads its answer. It is plainer than an http.Client, so that the generator takes little of the
-// processor that the programs share with it.
-func (s side) ask(conn net.Conn, in *bufio.Reader, request []byte) error {
+// once sends the first request alone and gives the body of the answer.
+func (s side) once(ctx context.Context) ([]byte, error) {
+	conns, err := s.dial(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conns[0].Close() }() // the answer has been read
+	var body bytes.Buffer
+	err = s.ask(conns[0], bufio.NewReader(conns[0]), s.request(0), &body)
+	return body.Bytes(), err
+}
+
+// ask sends one request and copies the body of its answer. It is plainer than an http.Client, so that the generator takes
+// little of the processor that the programs share with it.
+func (s side) ask(conn net.Conn, in *bufio.Reader, request []byte, into io.Writer) error {
 	if _, err := conn.Write(request); err != nil {
 		return err
 	}
@@ -121,7 +134,7 @@ func (s side) ask(conn net.Conn, in *bufio.Reader, request []byte) error {
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
 	if resp.StatusCode == s.status && resp.ContentLength >= 0 {
-		_, err = io.Copy(io.Discard, resp.Body)
+		_, err = io.Copy(into, resp.Body)
 		return err
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // part of the report

@@ -1,7 +1,7 @@
 // Command floor is what the issuer is measured against: the least that a program which speaks HTTP, with the same driver
 // and the same durability, can do for the same promise. Nothing here is meant for use.
 //
-//	floor read      one prepared read by primary key, and an ES256 signature over as much as a phantom token says
+//	floor read      one prepared read by primary key, and a JWT that says as much as a phantom token does, signed with ES256
 //	floor insert    one durable insert a request, each with a commit of its own; with -shared, those that wait share one
 //	floor answer    answers a kilobyte and touches nothing: the API behind the gateways
 //
@@ -26,7 +26,6 @@ type options struct {
 	database string
 	rows     int
 	width    int
-	claims   int
 	shared   bool
 }
 
@@ -46,7 +45,6 @@ func run(args []string) error {
 	flags.StringVar(&o.database, "database", "", "the SQLite `file`, which is made")
 	flags.IntVar(&o.rows, "rows", 1, "rows that are there from the start")
 	flags.IntVar(&o.width, "width", 512, "`bytes` of a row")
-	flags.IntVar(&o.claims, "claims", 256, "`bytes` that are signed, before their encoding")
 	flags.BoolVar(&o.shared, "shared", false, "inserts that wait share a commit")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err

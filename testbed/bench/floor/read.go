@@ -7,24 +7,20 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/base64"
 	"io"
 	"net/http"
 	"net/url"
 	"runtime"
 	"strconv"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// header is as long as that of a phantom token.
-const header = `{"alg":"ES256","kid":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","typ":"at+jwt"}`
-
-// reader answers a form's `token` with a JWT about the row of that name.
+// reader answers a form's `token` with a JWT about the row of that name, as the one who asks about every token does.
 type reader struct {
-	find   *sql.Stmt
-	key    *ecdsa.PrivateKey
-	claims int
+	find *sql.Stmt
+	key  *ecdsa.PrivateKey
 }
 
 func newReader(ctx context.Context, o options) (http.Handler, func() error, error) {
@@ -36,14 +32,14 @@ func newReader(ctx context.Context, o options) (http.Handler, func() error, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := fill(ctx, db, o.rows, max(o.width, o.claims)); err != nil {
+	if err := fill(ctx, db, o.rows, o.width); err != nil {
 		return nil, nil, err
 	}
 	find, err := db.PrepareContext(ctx, findRow)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &reader{find, key, o.claims}, db.Close, nil
+	return &reader{find, key}, db.Close, nil
 }
 
 func (rd *reader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -71,16 +67,30 @@ func (rd *reader) token(r *http.Request) (string, error) {
 	if err := rd.find.QueryRowContext(context.Background(), hash[:]).Scan(&value); err != nil {
 		return "", err
 	}
-	return sign(rd.key, value[:rd.claims])
+	return rd.sign(value)
 }
 
-// sign makes a JWT of claims, which are taken as they are.
-func sign(key *ecdsa.PrivateKey, claims []byte) (string, error) {
-	encode := base64.RawURLEncoding.EncodeToString
-	text := encode([]byte(header)) + "." + encode(claims)
-	signature, err := jwt.SigningMethodES256.Sign(text, key)
-	if err != nil {
-		return "", err
-	}
-	return text + "." + encode(signature), nil
+// claims are as many and as long as those of a user's phantom token.
+type claims struct {
+	jwt.RegisteredClaims
+	ClientID string   `json:"client_id"`
+	Scope    string   `json:"scope"`
+	AuthTime int64    `json:"auth_time"`
+	ACR      string   `json:"acr"`
+	AMR      []string `json:"amr"`
+	Region   string   `json:"region"`
+}
+
+func (rd *reader) sign(row []byte) (string, error) {
+	now := time.Now()
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: "http://127.0.0.1:65535", Subject: "u_00000000000000000000000000", Audience: jwt.ClaimStrings{"eventcatalog"},
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(5 * time.Minute)), ID: string(row[:26]),
+		},
+		ClientID: "mobile", Scope: "eventcatalog.read", AuthTime: now.Unix(),
+		ACR: "urn:phantomgate:acr:password", AMR: []string{"pwd"}, Region: "eu",
+	})
+	token.Header["typ"], token.Header["kid"] = "at+jwt", "0000000000000000000000000000000000000000000"
+	return token.SignedString(rd.key)
 }

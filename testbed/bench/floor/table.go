@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -51,7 +52,7 @@ func fill(ctx context.Context, db *sql.DB, rows, width int) error {
 	if err != nil {
 		return err
 	}
-	value := make([]byte, width)
+	value := bytes.Repeat([]byte("x"), width)
 	for i := range rows {
 		hash := sha256.Sum256([]byte(rowName(i)))
 		if _, err := insert.ExecContext(ctx, hash[:], value); err != nil {
