@@ -119,13 +119,15 @@ func TestTheDemoEndsCleanlyAndKeepsSecretsToItself(t *testing.T) {
 		w.api(t, whoami, reference, "")
 		w.active(t, reference)
 	}
+	shopper := w.shopper(t, "bob")
+	w.api(t, basketPath, shopper, `{"event":"e1","quantity":2}`).read(t, http.StatusOK, &struct{}{})
 	operator := w.machine(t, "operator", "admin")
 	w.operate(t, operator, "/admin/v1/revocations", `{"token":"`+token.AccessToken+`"}`)
 	p.interrupt(t)
 
 	secrets := []string{
-		token.AccessToken, token.RefreshToken, partner.AccessToken, operator, "garbage-canary", "eyJ",
-		"alice-demo", "bob-demo", "gateway-demo-secret", "partner-demo-secret", "operator-demo-secret",
+		token.AccessToken, token.RefreshToken, partner.AccessToken, operator, shopper, "garbage-canary", "eyJ",
+		"alice-demo", "bob-demo", "gateway-demo-secret", "partner-demo-secret", "operator-demo-secret", "shoppingbasket-demo-secret",
 	}
 	log := p.errOut.String()
 	if !strings.Contains(log, "level=DEBUG") && !strings.Contains(log, `"level":"debug"`) {
@@ -170,11 +172,14 @@ func TestTheDemoOverTLS(t *testing.T) {
 	if !strings.HasPrefix(w.demo.GatewayURL, "https://") || !strings.HasPrefix(w.demo.IssuerURL, "https://") {
 		t.Fatalf("gateway %s and issuer %s do not speak https", w.demo.GatewayURL, w.demo.IssuerURL)
 	}
-	token := w.logIn(t, "mobile", "alice", "openid", "eventcatalog.read")
+	token := w.logIn(t, "mobile", "alice", "openid", "eventcatalog.read", "shoppingbasket.write")
 	var api seen
 	w.api(t, whoami, token.AccessToken, "").read(t, http.StatusOK, &api)
 	if api.Claims["iss"] != w.demo.IssuerURL || api.Claims["aud"] != "eventcatalog" {
 		t.Errorf("claims over TLS: %v", api.Claims)
+	}
+	if got := w.api(t, basketPath, token.AccessToken, `{"event":"e1","quantity":2}`); got.status != http.StatusOK {
+		t.Errorf("the basket, which calls the gateway over TLS too: status %d: %s", got.status, got.body)
 	}
 	w.http.CloseIdleConnections()
 	p.interrupt(t)
