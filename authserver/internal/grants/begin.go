@@ -110,7 +110,7 @@ func (a Authorization) check() error {
 		return fmt.Errorf("grants: an authorization needs a client and a session with tenant, id and subject")
 	case a.RedirectURI == "":
 		return fmt.Errorf("grants: an authorization needs the redirect URI of its request")
-	case !validChallenge(a.Challenge):
+	case !ValidChallenge(a.Challenge):
 		return fmt.Errorf("grants: an authorization needs a PKCE challenge of the method S256")
 	case len(a.Scopes) == 0:
 		return oauth.Errorf(oauth.InvalidScope, "no scope was allowed")

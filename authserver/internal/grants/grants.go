@@ -77,8 +77,7 @@ type Service struct{ Options }
 // New checks that nothing is missing.
 func New(o Options) (*Service, error) {
 	if o.Issuer == "" || o.Store == nil || o.DataKey == (seal.Key{}) || o.Users == nil || o.Audiences == nil || o.Signer == nil ||
-		o.Verifier == nil || o.Bearer == nil ||
-		o.Revoker == nil || o.Now == nil || o.Logger == nil {
+		o.Verifier == nil || o.Bearer == nil || o.Revoker == nil || o.Now == nil || o.Logger == nil {
 		return nil, errors.New("grants: every field of Options is needed")
 	}
 	return &Service{o}, nil
@@ -87,15 +86,12 @@ func New(o Options) (*Service, error) {
 // end revokes a grant because something of it was used twice, and tells the log which, never the reference itself.
 func (s *Service) end(ctx context.Context, grant storage.Grant, why string) error {
 	s.Logger.WarnContext(ctx, "grant revoked", "why", why, "grant", grant.ID, "client", grant.ClientID, "subject", grant.Subject)
-	_, err := s.Revoker.Revoke(ctx, grant.Tenant, storage.KindGrant, grant.ID, revokedBy)
+	_, err := s.Revoker.Revoke(ctx, grant.Tenant, storage.KindGrant, grant.ID, config.IssuerActor)
 	if errors.Is(err, storage.ErrNotFound) { // swept since it was read
 		return nil
 	}
 	return err
 }
-
-// revokedBy stands in the records of those revocations that nobody asked for.
-const revokedBy = "issuer"
 
 // mayRefresh tells whether a grant of these scopes gives the client refresh references.
 func mayRefresh(client config.Client, offline bool) bool {

@@ -15,8 +15,8 @@ const (
 	challengeAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 )
 
-// validChallenge tells whether s can be the base64url of a SHA-256.
-func validChallenge(s string) bool {
+// ValidChallenge tells whether s can be a challenge of the method S256: the base64url of a SHA-256 (RFC 7636, 4.2).
+func ValidChallenge(s string) bool {
 	return len(s) == base64.RawURLEncoding.EncodedLen(sha256.Size) && strings.Trim(s, challengeAlphabet) == ""
 }
 

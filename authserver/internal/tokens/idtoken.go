@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/phantomgate/phantomgate/authserver/internal/config"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
 )
 
@@ -46,7 +47,7 @@ func (t IDToken) Sign(s Signer, accessToken string) (string, error) {
 		Issuer: t.Issuer, Subject: t.Subject, Audience: t.ClientID, IssuedAt: t.IssuedAt.Unix(), ExpiresAt: t.ExpiresAt.Unix(),
 		AuthTime: t.Login.AuthTime, Nonce: t.Nonce, ACR: t.Login.ACR, AMR: t.Login.AMR, SessionID: t.Login.SessionID,
 	}
-	guess := "ES256"
+	guess := config.ES256
 	for range 3 {
 		claims.AccessHash = accessHash(guess, accessToken)
 		signed, err := s.Sign(oauth.TypeIDToken, claims)
@@ -68,7 +69,7 @@ func (t IDToken) Sign(s Signer, accessToken string) (string, error) {
 // accessHash is the left half of the access token's hash (OpenID Connect Core, 3.1.3.6). Ed25519 goes with SHA-512, the
 // others that we sign with go with SHA-256.
 func accessHash(algorithm, accessToken string) string {
-	if algorithm == "EdDSA" {
+	if algorithm == config.EdDSA {
 		sum := sha512.Sum512([]byte(accessToken))
 		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/phantomgate/phantomgate/authserver/internal/clients"
 	"github.com/phantomgate/phantomgate/authserver/internal/config"
+	"github.com/phantomgate/phantomgate/authserver/internal/grants"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/idtoken"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/wire"
@@ -177,8 +178,7 @@ func challenge(params url.Values) (string, error) {
 	if params.Get("code_challenge_method") != "S256" { // left out, it would mean plain
 		return "", oauth.Errorf(oauth.InvalidRequest, "code_challenge_method must be S256")
 	}
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	if len(value) != 43 || strings.Trim(value, alphabet) != "" {
+	if !grants.ValidChallenge(value) {
 		return "", oauth.Errorf(oauth.InvalidRequest, "code_challenge is not the base64url of a SHA-256, which has 43 characters")
 	}
 	return value, nil
