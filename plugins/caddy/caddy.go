@@ -26,6 +26,37 @@
 //		reverse_proxy localhost:9001
 //	}
 //
+// # Browsers
+//
+// A browser app gets cookies in place of tokens from its OAuth agent, which answers below /oauth-agent:
+//
+//	{
+//		phantomgate {
+//			issuer https://login.example.com { ... }
+//			token_handler shop {                     # its cookies are __Host-shop-…
+//				origin                    https://www.example.com
+//				cookie_key                2026-11 file /run/secrets/cookie-key
+//				client                    spa
+//				secret_file               /run/secrets/spa
+//				redirect_uri              https://www.example.com/
+//				post_logout_redirect_uri  https://www.example.com/
+//				scopes                    openid eventcatalog.read
+//				allow_bearer              # beside cookies, for apps that are no browsers
+//			}
+//		}
+//	}
+//
+//	www.example.com {
+//		oauth_agent
+//		phantom_token { ... }
+//		reverse_proxy localhost:9001
+//	}
+//
+// Then phantom_token takes the cookies everywhere, and forwards none but those that a rule lists (cookies <name>...).
+// A reload forgets which sessions the issuer has ended by back channel: its own revocation still ends them.
+//
+// # Rules
+//
 // A rule is a line: methods (none: all that no other rule of the path names), a path, and the scopes it needs. What
 // more it asks for stands in a block of its own:
 //
@@ -55,11 +86,13 @@ package caddy
 import (
 	"encoding/json"
 	"errors"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/phantomgate/phantomgate/plugins/gateway"
+	"github.com/phantomgate/phantomgate/plugins/tokenhandler"
 )
 
 // appName is the app's module ID, its key under "apps" and its name in the Caddyfile.
@@ -70,9 +103,13 @@ func init() {
 	caddy.RegisterModule(new(App))
 	caddy.RegisterModule(new(Handler))
 	httpcaddyfile.RegisterGlobalOption(appName, parseApp)
+	caddy.RegisterModule(new(Agent))
 	httpcaddyfile.RegisterDirective(directive, parseDirective)
+	httpcaddyfile.RegisterDirective(agentDirective, parseAgent)
 	// After all that may change the path, before all that may add identity headers or answer.
 	httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.After, "try_files")
+	// This puts it between the two: a login needs no token.
+	httpcaddyfile.RegisterDirectiveOrder(agentDirective, httpcaddyfile.After, "try_files")
 }
 
 // App is the part of gateway.Config that all handlers share. Its members are kept as they were written, so that the
@@ -81,10 +118,14 @@ type App struct {
 	Issuer          json.RawMessage `json:"issuer,omitempty"`
 	Cache           json.RawMessage `json:"cache,omitempty"`
 	IdentityHeaders json.RawMessage `json:"identityHeaders,omitempty"`
+	TokenHandler    json.RawMessage `json:"tokenHandler,omitempty"`
 
 	// CaddyfileFaults is how the global option hands its faults to the directives, which report them with their own.
 	// An app that has any does not start. It is not for people to write.
 	CaddyfileFaults []string `json:"caddyfileFaults,omitempty"`
+
+	mu     sync.Mutex
+	tokens *tokenhandler.Handler // made when the first handler needs it
 }
 
 // CaddyModule tells Caddy the app's name.
@@ -104,8 +145,37 @@ func (a *App) Start() error {
 	return errors.Join(faults...)
 }
 
-// Stop has nothing to end: the gateways belong to the handlers.
+// Stop has nothing to end: the gateways belong to the handlers, and Cleanup ends the rest.
 func (*App) Stop() error { return nil }
+
+// Cleanup ends the token handler. Caddy calls it when a new config has taken over, and when this one was refused.
+func (a *App) Cleanup() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.tokens == nil {
+		return nil
+	}
+	return a.tokens.Close()
+}
+
+// someRoute completes a config of which no route is looked at.
+const someRoute = `[{"path": "/", "open": true}]`
+
+// tokenHandler returns the one token handler of all that serve the browser app, so that a logout at the agent is known
+// to the APIs; nil when the app has none.
+func (a *App) tokenHandler(ctx caddy.Context) (*tokenhandler.Handler, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.TokenHandler == nil || a.tokens != nil {
+		return a.tokens, nil
+	}
+	config, err := a.config(json.RawMessage(someRoute))
+	if err != nil {
+		return nil, err
+	}
+	a.tokens, err = gateway.NewTokenHandler(config, gateway.Options{Logger: ctx.Slogger()})
+	return a.tokens, err
+}
 
 // config reads the app together with a handler's routes.
 func (a *App) config(routes json.RawMessage) (gateway.Config, error) {
@@ -116,12 +186,16 @@ func (a *App) config(routes json.RawMessage) (gateway.Config, error) {
 		Issuer          json.RawMessage `json:"issuer,omitempty"`
 		Cache           json.RawMessage `json:"cache,omitempty"`
 		IdentityHeaders json.RawMessage `json:"identityHeaders,omitempty"`
+		TokenHandler    json.RawMessage `json:"tokenHandler,omitempty"`
 		Routes          json.RawMessage `json:"routes,omitempty"`
-	}{a.Issuer, a.Cache, a.IdentityHeaders, routes})
+	}{a.Issuer, a.Cache, a.IdentityHeaders, a.TokenHandler, routes})
 	if err != nil {
 		return gateway.Config{}, err
 	}
 	return gateway.Parse(document)
 }
 
-var _ caddy.App = (*App)(nil)
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

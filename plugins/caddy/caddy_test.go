@@ -60,7 +60,11 @@ func (s server) config(t testing.TB, config []byte, address, upstreamURL, logFil
 	proxy := map[string]any{"handler": "reverse_proxy",
 		"upstreams": []any{map[string]any{"dial": strings.TrimPrefix(upstreamURL, "http://")}},
 		"transport": map[string]any{"protocol": "http", "keep_alive": map[string]any{"enabled": !s.noKeepAlive}}}
-	handlers := append(append(append([]any{}, s.before...), handler), append(s.after, proxy)...)
+	before := append([]any{}, s.before...)
+	if c["tokenHandler"] != nil {
+		before = append(before, map[string]any{"handler": "oauth_agent"})
+	}
+	handlers := append(append(before, handler), append(s.after, proxy)...)
 	document, err := json.Marshal(map[string]any{
 		"admin": map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
 		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{"level": "DEBUG",

@@ -20,6 +20,8 @@ type setting struct {
 	keyword string
 	field   string // of gateway.Config
 	set     func(value string) error
+	list    *[]string // in place of set, for a line that takes several values
+	flag    *bool     // in place of set, for one that takes none
 }
 
 // parseApp reads the global option:
@@ -41,6 +43,7 @@ type setting struct {
 //			negative_entries  <number>
 //		}
 //		identity_header <name>...
+//		token_handler <cookie prefix> { ... }      see report.tokenHandler
 //	}
 //
 // Its faults travel in the app (see App.CaddyfileFaults), so that the directives report them together with their own.
@@ -74,8 +77,10 @@ func parseApp(d *caddyfile.Dispenser, earlier any) (any, error) {
 				r.at(fmt.Sprintf("identityHeaders[%d]", len(c.IdentityHeaders)), keyword, line)
 				c.IdentityHeaders = append(c.IdentityHeaders, name)
 			}
+		case "token_handler":
+			c.TokenHandler = r.tokenHandler(line)
 		default:
-			r.unknown(line, "issuer", "cache", "identity_header")
+			r.unknown(line, "issuer", "cache", "identity_header", "token_handler")
 		}
 	}
 	if !seen["issuer"] {
@@ -93,34 +98,33 @@ func appJSON(c gateway.Config, faults []string) (json.RawMessage, error) {
 		return json.Marshal(App{CaddyfileFaults: faults})
 	}
 	return json.Marshal(struct {
-		Issuer          gateway.Issuer `json:"issuer"`
-		Cache           gateway.Cache  `json:"cache,omitzero"`
-		IdentityHeaders []string       `json:"identityHeaders,omitempty"`
-	}{c.Issuer, c.Cache, c.IdentityHeaders})
+		Issuer          gateway.Issuer        `json:"issuer"`
+		Cache           gateway.Cache         `json:"cache,omitzero"`
+		IdentityHeaders []string              `json:"identityHeaders,omitempty"`
+		TokenHandler    *gateway.TokenHandler `json:"tokenHandler,omitempty"`
+	}{c.Issuer, c.Cache, c.IdentityHeaders, c.TokenHandler})
 }
 
 func (r *report) issuer(line *caddyfile.Dispenser, i *gateway.Issuer) {
 	r.at("issuer", "", line)
-	name := setting{"issuer", "issuer.issuer", text(&i.Issuer)}
+	name := setting{keyword: "issuer", field: "issuer.issuer", set: text(&i.Issuer)}
 	r.settings(line, &name, []setting{
-		{"url", "issuer.url", text(&i.URL)},
-		{"introspection_endpoint", "issuer.introspectionEndpoint", text(&i.IntrospectionEndpoint)},
-		{"jwks_uri", "issuer.jwksUri", text(&i.JWKSURI)},
-		{"client", "issuer.clientId", text(&i.ClientID)},
-		{"secret_file", "issuer.clientSecretFile", text(&i.ClientSecretFile)},
-		{"secret_env", "issuer.clientSecretEnv", text(&i.ClientSecretEnv)},
-		{"secret", "issuer.clientSecret", func(string) error {
-			return fmt.Errorf("a secret does not belong into a Caddyfile, nor into the config that Caddy keeps on disk; use secret_file or secret_env")
-		}},
-		{"tenant", "issuer.tenant", text(&i.Tenant)},
-		{"timeout", "issuer.timeout", duration(&i.Timeout)},
+		{keyword: "url", field: "issuer.url", set: text(&i.URL)},
+		{keyword: "introspection_endpoint", field: "issuer.introspectionEndpoint", set: text(&i.IntrospectionEndpoint)},
+		{keyword: "jwks_uri", field: "issuer.jwksUri", set: text(&i.JWKSURI)},
+		{keyword: "client", field: "issuer.clientId", set: text(&i.ClientID)},
+		{keyword: "secret_file", field: "issuer.clientSecretFile", set: text(&i.ClientSecretFile)},
+		{keyword: "secret_env", field: "issuer.clientSecretEnv", set: text(&i.ClientSecretEnv)},
+		{keyword: "secret", field: "issuer.clientSecret", set: noSecret},
+		{keyword: "tenant", field: "issuer.tenant", set: text(&i.Tenant)},
+		{keyword: "timeout", field: "issuer.timeout", set: duration(&i.Timeout)},
 	})
 }
 
 func cacheSettings(c *gateway.Cache) []setting {
 	return []setting{
-		{"max_age", "cache.maxAge", duration(&c.MaxAge)},
-		{"max_size", "cache.maxBytes", func(v string) error {
+		{keyword: "max_age", field: "cache.maxAge", set: duration(&c.MaxAge)},
+		{keyword: "max_size", field: "cache.maxBytes", set: func(v string) error {
 			n, err := humanize.ParseBytes(v)
 			if err != nil || n == 0 || n > 1<<62 {
 				return fmt.Errorf("%q is not a size; write one such as 64MiB", v)
@@ -128,8 +132,8 @@ func cacheSettings(c *gateway.Cache) []setting {
 			c.MaxBytes = int64(n)
 			return nil
 		}},
-		{"negative_max_age", "cache.negativeMaxAge", duration(&c.NegativeMaxAge)},
-		{"negative_entries", "cache.negativeEntries", func(v string) error {
+		{keyword: "negative_max_age", field: "cache.negativeMaxAge", set: duration(&c.NegativeMaxAge)},
+		{keyword: "negative_entries", field: "cache.negativeEntries", set: func(v string) error {
 			n, err := strconv.Atoi(v)
 			if err != nil || n < 1 {
 				return fmt.Errorf("%q is not a number above zero", v)

@@ -20,6 +20,7 @@ import (
 //			[<method>...] <path> [<scope>...] [{
 //				any_scope  <scope>...
 //				acr        <class>...
+//				cookies    <name>...
 //				max_age    <duration>
 //			}]
 //		}
@@ -30,7 +31,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	var r report
 	h.Next()
 	r.at("", "", h.Dispenser)
-	appFaults := r.appFaults(h)
+	app, appFaults := r.app(h)
 	if h.NextArg() {
 		r.fault(h.Dispenser, "%s takes no matcher, since what it does not match would pass unjudged; write the rules in its block, or put it into a handle block together with reverse_proxy", directive)
 		h.RemainingArgs()
@@ -46,9 +47,10 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 			r.unknown(line, "open", "audience")
 		}
 	}
-	r.addCore(slices.DeleteFunc(faultsOf(gateway.Config{Routes: routes}.Validate()), func(f *gateway.Fault) bool {
+	r.addCore(slices.DeleteFunc(faultsOf(gateway.Config{Routes: routes, TokenHandler: app.TokenHandler}.Validate()), func(f *gateway.Fault) bool {
 		// Where lines could not be read, "no routes" would only say so once more.
-		return !ofRoutes(f) || f.Field == "routes" && len(r.faults) > 0
+		return !ofRoutes(f) || f.Field == "routes" && len(r.faults) > 0 ||
+			len(appFaults) > 0 && strings.Contains(f.Field, ".cookies") // which depends on the app
 	}))
 	if lines := append(appFaults, r.lines()...); len(lines) > 0 {
 		return nil, fmt.Errorf("\n%w", joinLines(lines))
@@ -60,18 +62,27 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	return h.NewRoute(nil, &Handler{Routes: raw}), nil
 }
 
-// appFaults returns what was wrong with the global option, and reports when there is none.
-func (r *report) appFaults(h httpcaddyfile.Helper) []string {
+// app returns what the global option says that concerns rules, and what was wrong with it; it reports when there is
+// none.
+func (r *report) app(h httpcaddyfile.Helper) (app gateway.Config, faults []string) {
 	option, ok := h.Option(appName).(httpcaddyfile.App)
 	if !ok {
 		r.fault(h.Dispenser, "%s needs to know the issuer; add to the global options at the top of the Caddyfile: %s { issuer <name> { ... } }", directive, appName)
-		return nil
+		return gateway.Config{}, nil
 	}
-	var app App
-	if err := json.Unmarshal(option.Value, &app); err != nil {
-		return []string{err.Error()}
+	parsed, err := parsedApp(option)
+	if err == nil && parsed.TokenHandler != nil {
+		err = json.Unmarshal(parsed.TokenHandler, &app.TokenHandler)
 	}
-	return app.CaddyfileFaults
+	if err != nil {
+		return gateway.Config{}, []string{err.Error()}
+	}
+	return app, parsed.CaddyfileFaults
+}
+
+func parsedApp(option httpcaddyfile.App) (*App, error) {
+	app := new(App)
+	return app, json.Unmarshal(option.Value, app)
 }
 
 // audience reads the rules of one API.
@@ -133,12 +144,14 @@ func (r *report) conditions(line *caddyfile.Dispenser, index int, route *gateway
 			list(sub, "scopes.any", &route.Scopes.Any)
 		case "acr":
 			list(sub, "acr", &route.ACR)
+		case "cookies":
+			list(sub, "cookies", &route.Cookies)
 		case "max_age":
 			r.at(field("maxAge"), "max_age", sub)
-			r.value(sub, setting{"max_age", field("maxAge"), duration(&route.MaxAge)})
+			r.value(sub, setting{keyword: "max_age", field: field("maxAge"), set: duration(&route.MaxAge)})
 			r.noBlock(sub, "max_age")
 		default:
-			r.unknown(sub, "any_scope", "acr", "max_age")
+			r.unknown(sub, "any_scope", "acr", "cookies", "max_age")
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/phantomgate/phantomgate/plugins/gateway"
+	"github.com/phantomgate/phantomgate/plugins/tokenhandler"
 )
 
 // directive is the handler's name in JSON and in the Caddyfile.
@@ -22,6 +23,7 @@ type Handler struct {
 	Routes json.RawMessage `json:"routes,omitempty"`
 
 	gateway *gateway.Gateway
+	tokens  *tokenhandler.Handler // the app's; nil when it has none
 }
 
 // CaddyModule tells Caddy the handler's name.
@@ -42,8 +44,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.gateway, err = gateway.New(config, gateway.Options{Logger: ctx.Slogger()})
-	return err
+	tokens, tokensErr := app.(*App).tokenHandler(ctx)
+	g, err := gateway.New(config, gateway.Options{Logger: ctx.Slogger(), TokenHandler: tokens})
+	if err != nil {
+		return err // with the faults of the token handler among all others
+	}
+	h.gateway, h.tokens = g, tokens
+	return tokensErr
 }
 
 // Cleanup ends what the gateway holds. Caddy calls it when a new config has taken over, and after a failed Provision.
@@ -56,13 +63,16 @@ func (h *Handler) Cleanup() error {
 
 // ServeHTTP answers a refusal, or passes the request on, fit for the API.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.tokens != nil && h.tokens.ServePreflight(w, r) {
+		return nil
+	}
 	outcome := h.gateway.Authorize(r)
 	if refusal := outcome.Refusal(); refusal != nil {
 		refusal.Write(w)
 		return nil
 	}
 	outcome.Apply(r)
-	return next.ServeHTTP(w, r)
+	return next.ServeHTTP(outcome.Writer(w), r)
 }
 
 var (

@@ -84,7 +84,7 @@ func (r *report) addCore(faults []*gateway.Fault) {
 	}
 	for _, f := range faults {
 		at, rest := r.find(f.Field)
-		if unread[at.String()] && (rest == "" || ofRoutes(f)) {
+		if unread[at.String()] && (rest == "" || ofRoutes(f) || at.keyword == "cookie_key") {
 			continue
 		}
 		if words := label(at.keyword, rest); words != "" {
@@ -130,6 +130,14 @@ func label(keyword, rest string) string {
 		return "secret"
 	case "scopes.all":
 		return "scopes"
+	case "origins":
+		return "origin"
+	case "cookieKeys":
+		return "cookie_key"
+	case "redirectUri":
+		return "redirect_uri"
+	case "postLogoutRedirectUris":
+		return "post_logout_redirect_uri"
 	}
 	return rest
 }

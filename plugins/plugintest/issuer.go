@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -50,12 +51,14 @@ type Issuer struct {
 	jwksCalls int
 	minted    []string
 	arrived   chan struct{} // closed and replaced at every introspection
+	agent     agentSide
 }
 
 // NewIssuer starts an issuer that ends with the test.
 func NewIssuer(t testing.TB) *Issuer {
 	t.Helper()
-	i := &Issuer{tokens: map[string]*Token{}, arrived: make(chan struct{})}
+	i := &Issuer{tokens: map[string]*Token{}, arrived: make(chan struct{}),
+		agent: agentSide{codes: map[string]loginRequest{}, refresh: map[string]bool{}}}
 	i.keys.rotate()
 	i.addr = "127.0.0.1:0"
 	i.Up(t)
@@ -86,6 +89,8 @@ func (i *Issuer) Up(t testing.TB) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /oauth/introspect", i.introspect)
 	mux.HandleFunc("GET /oauth/jwks", i.jwks)
+	mux.HandleFunc("POST /oauth/token", i.token)
+	mux.HandleFunc("POST /oauth/revoke", i.revokeEndpoint)
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: mux}}
 	server.Start()
 	i.mu.Lock()
@@ -178,6 +183,7 @@ func (i *Issuer) secrets() map[string][]string {
 		"gateway secret": {gatewayS, url.QueryEscape(gatewayS)},
 		"phantom token":  i.minted,
 	}
+	maps.Copy(all, i.agentSecrets())
 	for reference := range i.tokens {
 		all["reference"] = append(all["reference"], reference)
 	}

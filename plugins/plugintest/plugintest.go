@@ -55,6 +55,7 @@ func Cases() []Case {
 	for _, group := range [][]Case{
 		tokenCases(), narrowingCases(), policyCases(), stepUpCases(), headerCases(), pathCases(),
 		issuerCases(), jwtCases(), keyCases(), cacheCases(), missCases(), streamCases(), configCases(),
+		cookieCases(), agentCases(),
 	} {
 		all = append(all, group...)
 	}
@@ -116,6 +117,7 @@ type Config struct {
 	Issuer          map[string]any   `json:"issuer"`
 	Cache           map[string]any   `json:"cache"`
 	IdentityHeaders []string         `json:"identityHeaders"`
+	TokenHandler    map[string]any   `json:"tokenHandler,omitempty"`
 	Routes          []map[string]any `json:"routes"`
 }
 

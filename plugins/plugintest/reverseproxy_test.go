@@ -81,13 +81,16 @@ func (b reverseProxy) Start(t testing.TB, config []byte, upstreamURL string) (Ga
 // authorized is the whole of a binding's work on a request.
 func authorized(g *gateway.Gateway, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.ServeAgent(w, r) {
+			return
+		}
 		outcome := g.Authorize(r)
 		if refusal := outcome.Refusal(); refusal != nil {
 			refusal.Write(w)
 			return
 		}
 		outcome.Apply(r)
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(outcome.Writer(w), r)
 	})
 }
 

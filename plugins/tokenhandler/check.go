@@ -77,7 +77,7 @@ func (k *checker) names(c Config) {
 	for i, origin := range c.Origins {
 		at := fmt.Sprintf("origins[%d]", i)
 		if u := secureURL(origin); u == nil || origin != u.Scheme+"://"+u.Host || origin != strings.ToLower(origin) || hasDefaultPort(u) {
-			k.fault(at, "must be written as browsers write it, such as \"https://www.example.com\": scheme, host and an unusual port only, in small letters, https (http on localhost)")
+			k.fault(at, "%q must be written as browsers write it, such as \"https://www.example.com\": scheme, host and an unusual port only, in small letters, https (http on localhost)", origin)
 		} else if slices.Contains(c.Origins[:i], origin) {
 			k.fault(at, "given twice; keep one")
 		}
@@ -143,7 +143,7 @@ func (k *checker) addresses(c Config) {
 func (k *checker) page(field, address string, origins []string) {
 	u := secureURL(address)
 	if u == nil || u.RawQuery != "" || u.ForceQuery || !slices.Contains(origins, u.Scheme+"://"+u.Host) {
-		k.fault(field, "must be a page on one of origins, such as \"https://www.example.com/\", without query and fragment")
+		k.fault(field, "%q must be a page on one of the app's origins, such as \"https://www.example.com/\", without query and fragment", address)
 	}
 }
 
