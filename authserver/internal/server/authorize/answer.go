@@ -45,24 +45,13 @@ func (h *Handler) reopen(v *visit, purpose string) (url.Values, bool) {
 
 // redirect answers the client through the browser, with `iss` against mix-up (RFC 9207).
 func (h *Handler) redirect(v *visit, answer url.Values) {
-	to, err := url.Parse(v.request.RedirectURI)
-	if err != nil {
-		h.fail(v, err)
-		return
-	}
 	if v.request.State != "" {
 		answer.Set("state", v.request.State)
 	}
 	answer.Set("iss", h.Issuer)
-	if to.RawQuery != "" { // a registered redirect URI may have parameters of its own; they stay as they are
-		to.RawQuery += "&"
+	if err := wire.Redirect(v.w, v.request.RedirectURI, answer); err != nil {
+		h.fail(v, err)
 	}
-	to.RawQuery += answer.Encode()
-	wire.NoStore(v.w.Header())
-	v.w.Header().Set("Referrer-Policy", "no-referrer")
-	// 303, and never 307: that would have the browser post the password on.
-	v.w.Header().Set("Location", to.String())
-	v.w.WriteHeader(http.StatusSeeOther)
 }
 
 // refuse tells the client an error by redirect (RFC 6749, 4.1.2.1). The redirect URI is known to be the client's.

@@ -11,12 +11,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/phantomgate/phantomgate/authserver/internal/config"
 	"github.com/phantomgate/phantomgate/authserver/internal/grants"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/idtoken"
+	"github.com/phantomgate/phantomgate/authserver/internal/server/wire"
 	"github.com/phantomgate/phantomgate/authserver/internal/sessions"
 	"github.com/phantomgate/phantomgate/authserver/internal/storage"
 	"github.com/phantomgate/phantomgate/authserver/internal/users"
@@ -89,14 +89,9 @@ func New(d Deps) (*Handler, error) {
 		d.Sessions == nil || d.Tickets.Now == nil || d.Grants == nil || d.Keys == nil || d.Pages == nil || d.Log == nil || d.Now == nil {
 		return nil, errors.New("authorize: all of Deps is needed")
 	}
-	issuer, err := url.Parse(d.Issuer)
+	sameOrigin, err := wire.SameOrigin(d.Issuer)
 	if err != nil {
-		return nil, fmt.Errorf("authorize: the issuer: %w", err)
-	}
-	sameOrigin := http.NewCrossOriginProtection()
-	// A proxy before us may pass another Host than the one that the browser knows.
-	if err := sameOrigin.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host); err != nil {
-		return nil, fmt.Errorf("authorize: the issuer: %w", err)
+		return nil, fmt.Errorf("authorize: %w", err)
 	}
 	return &Handler{Deps: d, sameOrigin: sameOrigin}, nil
 }

@@ -65,13 +65,9 @@ func New(d Deps) (*Handler, error) {
 		d.Keys == nil || d.Pages == nil || d.Log == nil {
 		return nil, errors.New("logout: all of Deps is needed")
 	}
-	issuer, err := url.Parse(d.Issuer)
+	sameOrigin, err := wire.SameOrigin(d.Issuer)
 	if err != nil {
-		return nil, fmt.Errorf("logout: the issuer: %w", err)
-	}
-	sameOrigin := http.NewCrossOriginProtection()
-	if err := sameOrigin.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host); err != nil {
-		return nil, fmt.Errorf("logout: the issuer: %w", err)
+		return nil, fmt.Errorf("logout: %w", err)
 	}
 	return &Handler{Deps: d, sameOrigin: sameOrigin}, nil
 }
@@ -247,21 +243,13 @@ func (h *Handler) done(w http.ResponseWriter, r *http.Request, req request) {
 		h.Pages.SignedOut(w)
 		return
 	}
-	to, err := url.Parse(req.ReturnTo)
-	if err != nil {
-		h.fail(w, r, err)
-		return
-	}
+	answer := url.Values{}
 	if req.State != "" {
-		if to.RawQuery != "" {
-			to.RawQuery += "&"
-		}
-		to.RawQuery += url.Values{"state": {req.State}}.Encode()
+		answer.Set("state", req.State)
 	}
-	wire.NoStore(w.Header())
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("Location", to.String())
-	w.WriteHeader(http.StatusSeeOther)
+	if err := wire.Redirect(w, req.ReturnTo, answer); err != nil {
+		h.fail(w, r, err)
+	}
 }
 
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
