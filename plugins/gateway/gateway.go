@@ -87,10 +87,15 @@ func New(cfg Config, opts Options) (*Gateway, error) {
 		return nil, err
 	}
 	g, err := build(complete, secret, opts)
-	if err == nil && cfg.TokenHandler != nil {
-		err = g.addTokenHandler(complete, tokens, opts)
+	if err != nil {
+		return nil, err
 	}
-	return g, err
+	if cfg.TokenHandler != nil {
+		if err := g.addTokenHandler(complete, tokens, opts); err != nil {
+			return nil, errors.Join(err, g.swapper.Close())
+		}
+	}
+	return g, nil
 }
 
 // addTokenHandler gives g the token handler that cfg, without faults, asks for.

@@ -11,7 +11,8 @@ import (
 
 // decodeStrict fills the struct that target points to and returns every fault it meets: encoding/json stops at the
 // first, takes doubled keys and keys in any case, and treats null as absent. What could be read is in target even when
-// there are faults; unread names the fields of which nothing is. The schema has objects, lists, strings, whole numbers, booleans, and types that read themselves.
+// there are faults; unread names the fields of which nothing is. The schema has objects, lists, strings, whole numbers,
+// booleans, and types that read themselves.
 func decodeStrict(data []byte, target any) (faults []*Fault, unread []string) {
 	if err := checkSyntax(data); err != nil {
 		return []*Fault{{Problem: err.Error()}}, []string{""}

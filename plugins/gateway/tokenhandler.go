@@ -127,7 +127,7 @@ func validateTokenHandler(c Config, fault func(field, format string, args ...any
 			case c.TokenHandler == nil:
 				fault(at, "is forwarded anyway: without a tokenHandler all cookies are; remove it")
 			case name == "" || strings.HasPrefix(name, "__Host-"+c.TokenHandler.CookiePrefix+"-"):
-				fault(at, "%q is not a cookie that an API may get", name)
+				fault(at, "%q is not a cookie that an API may get; remove it", name)
 			}
 		}
 	}
@@ -222,7 +222,7 @@ func NewTokenHandler(cfg Config, opts Options) (*tokenhandler.Handler, error) {
 		faults = append(faults, &Fault{Field: field, Problem: fmt.Sprintf(format, args...)})
 	}
 	if cfg.TokenHandler == nil {
-		return nil, &Fault{"tokenHandler", "missing"}
+		return nil, &Fault{"tokenHandler", "missing; add it to the configuration"}
 	}
 	cfg.Routes = nil
 	validateIssuer(cfg.Issuer, fault)

@@ -237,8 +237,8 @@ func (s *Swapper) fly(ctx context.Context, reference string, ask *Ask, k key) (T
 	return Token{}, err
 }
 
-// land makes a verified answer a Token and caches it for as long as everybody agrees to. An answer that was overtaken
-// by a revocation while it was in flight must not get further than here.
+// land makes a verified answer a Token and caches it for as long as everybody agrees to. Revocations are not pushed to
+// the gateway yet, so an answer that one overtook in flight is cached too, for MaxAge from when it was asked at most.
 func (s *Swapper) land(k key, found answer, facts policy.Facts, sent time.Time) Token {
 	landed := &slot{key: k, header: [1]string{"Bearer " + found.jwt}}
 	if until := s.servedUntil(found, facts, sent); until > s.now().UnixMilli() {
