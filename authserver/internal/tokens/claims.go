@@ -12,19 +12,19 @@ import (
 
 // Facts are what a token says, in the order in which it is written.
 type Facts struct {
-	Issuer    string    `json:"iss"`
-	Subject   string    `json:"sub"`
-	Audience  audiences `json:"aud"`
-	ClientID  string    `json:"client_id"`
-	Scope     string    `json:"scope"`
-	IssuedAt  int64     `json:"iat"` // seconds since 1970, as all of these
-	ExpiresAt int64     `json:"exp"`
-	ID        string    `json:"jti"`
-	AuthTime  int64     `json:"auth_time,omitempty"`
-	ACR       string    `json:"acr,omitempty"`
-	AMR       []string  `json:"amr,omitempty"`
-	Act       *actor    `json:"act,omitempty"`
-	Tenant    string    `json:"tenant,omitempty"`
+	Issuer    string   `json:"iss"`
+	Subject   string   `json:"sub"`
+	Audience  any      `json:"aud"` // a string when it is one (RFC 7519, 4.1.3), as most verifiers expect, else a []string
+	ClientID  string   `json:"client_id"`
+	Scope     string   `json:"scope"`
+	IssuedAt  int64    `json:"iat"` // seconds since 1970, as all of these
+	ExpiresAt int64    `json:"exp"`
+	ID        string   `json:"jti"`
+	AuthTime  int64    `json:"auth_time,omitempty"`
+	ACR       string   `json:"acr,omitempty"`
+	AMR       []string `json:"amr,omitempty"`
+	Act       *actor   `json:"act,omitempty"`
+	Tenant    string   `json:"tenant,omitempty"`
 }
 
 // actor is who acts for the subject, and for whom that one acted in turn (RFC 8693, 4.1). Only the outermost counts when
@@ -53,6 +53,9 @@ func facts(issuer string, t storage.LiveAccess, v Value, n Narrowed) Facts {
 	}
 	if f.Subject == "" { // a machine acts for itself (RFC 9068, 2.2)
 		f.Subject = t.Grant.ClientID
+	}
+	if len(n.Audiences) == 1 {
+		f.Audience = n.Audiences[0]
 	}
 	if t.Grant.Tenant != oauth.DefaultTenant {
 		f.Tenant = t.Grant.Tenant
@@ -116,16 +119,6 @@ type about struct {
 // SignIntrospection signs an introspection answer for the asker it is meant for (RFC 9701, 5).
 func SignIntrospection(s Signer, issuer, asker string, now time.Time, answer any) (string, error) {
 	return s.Sign(oauth.TypeIntrospection, about{Issuer: issuer, Audience: asker, IssuedAt: now.Unix(), Answer: answer})
-}
-
-// audiences is written as a string when it is one, as RFC 7519, 4.1.3 permits and most verifiers expect.
-type audiences []string
-
-func (a audiences) MarshalJSON() ([]byte, error) {
-	if len(a) == 1 {
-		return json.Marshal(a[0])
-	}
-	return json.Marshal([]string(a))
 }
 
 // marshalWith writes a struct and, as further members of the same object, the claims.

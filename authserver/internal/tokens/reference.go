@@ -28,6 +28,9 @@ const (
 	base         = 62
 )
 
+// alphabet has the digits in order, as math/big writes them.
+const alphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 // ErrReference says that a string is not a reference in its one canonical form. It does not repeat the string.
 var ErrReference = errors.New("tokens: not a reference")
 
@@ -52,17 +55,28 @@ func ParseReference(s string) (Kind, error) {
 	if checksum(body) != s[len(body):] {
 		return "", ErrReference
 	}
-	digits := body[prefixLen:]
-	for i := range len(digits) { // big.Int would also read a sign
-		if !isDigit(digits[i]) {
-			return "", ErrReference
-		}
-	}
-	number, ok := new(big.Int).SetString(digits, base)
-	if !ok || number.BitLen() > 8*secretBytes { // 43 digits hold a little more than 256 bits
+	if !isSecret(body[prefixLen:]) {
 		return "", ErrReference
 	}
 	return kind, nil
+}
+
+// highest is 2^256-1: as many digits hold a little more than that.
+const highest = "YHJSKWDa6oz1al1yMhwzwM8llg7hJNUca2J5RoW8xP1"
+
+// isSecret tells whether all of s are digits, and their number is not above highest.
+func isSecret(s string) bool {
+	compared := 0 // to highest, so far
+	for i := range len(s) {
+		digit := strings.IndexByte(alphabet, s[i])
+		if digit < 0 {
+			return false
+		}
+		if compared == 0 {
+			compared = digit - strings.IndexByte(alphabet, highest[i])
+		}
+	}
+	return compared <= 0
 }
 
 // Hash is what the database keeps of a reference: the SHA-256 of all of it. A reference has 256 random bits, so a slow
@@ -73,19 +87,17 @@ func Hash(reference string) []byte {
 }
 
 func encode(kind Kind, secret [secretBytes]byte) string {
-	body := string(kind) + pad(new(big.Int).SetBytes(secret[:]).Text(base), secretDigits)
+	digits := new(big.Int).SetBytes(secret[:]).Text(base)
+	body := string(kind) + strings.Repeat("0", secretDigits-len(digits)) + digits
 	return body + checksum(body)
 }
 
 func checksum(body string) string {
 	sum := crc32.ChecksumIEEE([]byte(body))
-	return pad(new(big.Int).SetUint64(uint64(sum)).Text(base), checkDigits)
-}
-
-func pad(digits string, length int) string {
-	return strings.Repeat("0", length-len(digits)) + digits
-}
-
-func isDigit(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	var digits [checkDigits]byte
+	for i := range digits {
+		digits[checkDigits-1-i] = alphabet[sum%base]
+		sum /= base
+	}
+	return string(digits[:])
 }
