@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -35,8 +36,16 @@ func runCommand() *cobra.Command {
 	return c
 }
 
+// gcPercent lets the heap grow to five times what is alive before the collector runs, unless GOGC says otherwise. Alive are
+// a few megabytes: at Go's own 100 the collector would run after every four that requests leave behind, and take a fifth
+// of the processor's time.
+const gcPercent = 400
+
 // run serves until a signal asks it to end. A second signal ends it at once.
 func run(ctx context.Context, options authserver.Options) error {
+	if _, chosen := os.LookupEnv("GOGC"); !chosen {
+		debug.SetGCPercent(gcPercent)
+	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
