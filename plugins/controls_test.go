@@ -25,6 +25,8 @@ var controls = []control{
 	{"escaped slashes pass", "policy/path.go", `u.RawPath != "" && hidesStructure(u.RawPath)`, "false", "TestNormalPath"},
 	{"dot segments pass", "policy/path.go", `return segment == "." || segment == ".."`, "return false", "TestNormalPath"},
 	{"a less specific path answers", "policy/table.go", "if m := t.exact[path]; m != nil {", "if m := t.exact[path]; m != nil && m.find(r.Method) != nil {", "TestMatch"},
+	{"a prefix answers for a path with a slash more", "policy/table.go", "	t.findTwins()\n", "", "TestMatch"},
+	{"other spellings of methods pass", "policy/table.go", "route == nil && isOrdinary(method)", "route == nil", "TestMatch"},
 	{"a bad signature passes", "phantomtoken/verify.go", "case err != nil:\n\t\treturn policy.Facts{}, fmt.Errorf(\"%w: %w\", ErrIssuer, err)\n\tcase !token.Valid:", "case token == nil:", "TestSignatureIsVerifiedBeforeCaching"},
 	{"other audiences pass", "phantomtoken/verify.go", "len(c.Audience) != 1 ||", "len(c.Audience) == 0 ||", "TestVerify"},
 	{"any kind of JWT passes", "phantomtoken/verify.go", `typ != "at+jwt"`, "false", "TestVerify"},

@@ -16,7 +16,7 @@ func pathCases() []Case {
 				"/api/eventcatalog/tree/%2e%2e/events", "/api/eventcatalog/tree/%2e", "/api/eventcatalog/tree/.%2E/events",
 				"/api/eventcatalog/tree/%252e%252e/events", "/api/eventcatalog/tree/a%00b", "/api/eventcatalog/tree/%0d%0aX",
 				"/api/eventcatalog/tree/%7f", "/api/eventcatalog/tree;x=1/root", "/api/eventcatalog/tree/..;/events",
-				"/api/eventcatalog/tree/a%3bb", `/api/eventcatalog/tree\root`, `/api/eventcatalog/tree/..\events`,
+				"/api/eventcatalog/tree/a%3bb", "/api/eventcatalog/tree/root%3fa", "/api/eventcatalog/tree/root%23", `/api/eventcatalog/tree\root`, `/api/eventcatalog/tree/..\events`,
 			} {
 				r := w.Raw("GET", target, "Authorization: Bearer "+reference)
 				if r.Status != http.StatusBadRequest {

@@ -48,12 +48,14 @@ func policyCases() []Case {
 		}},
 		{Name: "policy/the most specific rule wins", Check: func(w *Walk) {
 			reader, admin := w.Issuer.GrantScopes("eventcatalog.read"), w.Issuer.GrantScopes("eventcatalog.admin")
-			for _, path := range []string{Tree, Tree + "/", Tree + "/a", Tree + "/a/b", AdminOf + "/", AdminOf + "s"} {
+			for _, path := range []string{Tree, Tree + "/", Tree + "/a", Tree + "/a/b", AdminOf + "/a", AdminOf + "s"} {
 				w.Passed(w.Get(path, reader))
 				w.Refused(w.Get(path, admin), http.StatusForbidden, "insufficient_scope")
 			}
 			w.Passed(w.Get(AdminOf, admin))
 			w.Refused(w.Get(AdminOf, reader), http.StatusForbidden, "insufficient_scope")
+			// Many an API takes it for AdminOf.
+			w.Refused(w.Get(AdminOf+"/", reader), http.StatusNotFound, "not_found")
 		}},
 		{Name: "policy/an open route asks nobody and forwards no credential", Check: openRoute},
 	}

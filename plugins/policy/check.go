@@ -65,7 +65,7 @@ func (c *checker) path(path string) {
 		return
 	}
 	if _, ok := normalPath(&url.URL{Path: before}); !ok || before != "/" && strings.HasSuffix(before, "/") && path != before {
-		c.fault("path", "%q is not in normal form; begin with one slash, write it unescaped, without empty, \".\" or \"..\" segments, \";\", \"\\\" or \"%%\"", path)
+		c.fault("path", "%q is not in normal form; begin with one slash, write it unescaped, without empty, \".\" or \"..\" segments, \";\", \"\\\", \"?\", \"#\" or \"%%\"", path)
 	}
 }
 
@@ -75,6 +75,8 @@ func (c *checker) methods(methods []string) {
 		switch {
 		case !isToken(m) || m != strings.ToUpper(m):
 			c.fault(field, "%q is not a method; write it in capitals, such as \"GET\"", m)
+		case neverForwarded(m):
+			c.fault(field, "%s is never forwarded; remove it: %s", m, "CONNECT asks for a tunnel, TRACE would show the client its phantom token")
 		case slices.Contains(methods[:i], m):
 			c.fault(field, "%s is given twice; keep one", m)
 		}

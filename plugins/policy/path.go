@@ -9,7 +9,8 @@ import (
 // normalPath returns the decoded path of u, and whether it is in the one form that every program between the client
 // and the API reads alike. A path that is not could be judged here under one rule and served there under another, so
 // it is refused rather than repaired. Refused are: empty segments, `.` and `..` segments, `;`, backslash, control
-// characters, what is not UTF-8, and the escapes of `/`, `.`, `%` and of all these. Upper and lower case differ, as in
+// characters, what is not UTF-8, and the escapes of `/`, `.`, `%`, `?`, `#` and of all these: a rewrite between here and
+// the API may put a decoded path together again, and a `?` would then end it early. Upper and lower case differ, as in
 // RFC 3986: an API that ignores case needs rules that name no path twice.
 func normalPath(u *url.URL) (string, bool) {
 	path := u.Path
@@ -42,11 +43,11 @@ func normalPath(u *url.URL) (string, bool) {
 	return path, true
 }
 
-// kinds says what each byte of a decoded path is. A "%" can only come from an escaped one.
+// kinds says what each byte of a decoded path is. A "%", "?" or "#" can only come from an escaped one.
 var kinds = func() (table [256]byte) {
 	for c := range table {
 		switch {
-		case c < ' ' || c == 0x7f || c == '%' || c == ';' || c == '\\':
+		case c < ' ' || c == 0x7f || c == '%' || c == '?' || c == '#' || c == ';' || c == '\\':
 			table[c] = forbidden
 		case c == '/':
 			table[c] = slash

@@ -10,6 +10,7 @@ import (
 type Table struct {
 	exact      map[string]*methods // by path
 	prefix     map[string]*methods // by the path before "/*"; "" for "/*" itself
+	twins      map[string]bool     // see findTwins
 	longest    int                 // length of the longest key of prefix: longer paths need not be tried
 	operations map[string]*methods // by operation id
 	routes     []*Route
@@ -38,6 +39,7 @@ func Compile(rules []Rule) (*Table, []Fault) {
 	}
 	t := &Table{
 		exact: map[string]*methods{}, prefix: map[string]*methods{}, operations: map[string]*methods{},
+		twins:    map[string]bool{},
 		notFound: NotFound(), malformed: InvalidRequest("the path is not in normal form"),
 	}
 	for i, rule := range rules {
@@ -56,7 +58,21 @@ func Compile(rules []Rule) (*Table, []Fault) {
 		}
 		into[key].add(rule.Methods, route)
 	}
+	t.findTwins()
 	return t, nil
+}
+
+// findTwins collects the paths that differ by the slash at their end, and by nothing else, from one with a rule of its
+// own, and that no rule as specific is for.
+func (t *Table) findTwins() {
+	for path := range t.exact {
+		base, slashed := strings.CutSuffix(path, "/")
+		if twin := base + "/"; !slashed && t.prefix[base] == nil {
+			t.twins[twin] = true
+		} else if slashed && t.prefix[base] == nil {
+			t.twins[base] = true
+		}
+	}
 }
 
 func (m *methods) add(names []string, route *Route) {
@@ -70,11 +86,14 @@ func (m *methods) add(names []string, route *Route) {
 	for _, n := range m.named {
 		allow = append(allow, n.name)
 	}
-	if m.find(http.MethodGet) != nil && m.find(http.MethodHead) == nil {
+	if m.find(http.MethodGet) != nil {
 		allow = append(allow, http.MethodHead)
 	}
+	if m.other != nil {
+		allow = append(allow, "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT") // the common ones of all others
+	}
 	slices.Sort(allow)
-	m.deny = MethodNotAllowed(allow)
+	m.deny = MethodNotAllowed(slices.Compact(allow))
 }
 
 func (m *methods) find(name string) *Route {
@@ -91,7 +110,7 @@ func (m *methods) route(method string) (*Route, *Refusal) {
 	if route == nil && method == http.MethodHead {
 		route = m.find(http.MethodGet)
 	}
-	if route == nil {
+	if route == nil && isOrdinary(method) {
 		route = m.other
 	}
 	if route == nil {
@@ -100,8 +119,28 @@ func (m *methods) route(method string) (*Route, *Refusal) {
 	return route, nil
 }
 
+// isOrdinary tells whether a rule that names no methods is for this one too. A name that is not in capitals is no method
+// we know (RFC 9110 section 9.1), and to many an API it is: "delete" is refused here lest it be DELETE there, under
+// another rule than the one for DELETE.
+func isOrdinary(method string) bool {
+	for i := range len(method) {
+		if c := method[i]; 'a' <= c && c <= 'z' {
+			return false
+		}
+	}
+	return !neverForwarded(method)
+}
+
+// neverForwarded tells whether no route takes this method. An API that answers TRACE sends back what it got, the
+// phantom token included. CONNECT asks for a tunnel; under HTTP/2 and 3 (RFC 8441, RFC 9220) some programs make a GET of
+// it, which another rule may be for.
+func neverForwarded(method string) bool {
+	return method == http.MethodConnect || method == http.MethodTrace
+}
+
 // Match returns the route of r, or why there is none. The most specific path wins: exact before prefix, longer before
-// shorter. Its rules alone decide about the method: a less specific path never answers for it.
+// shorter. Its rules alone decide about the method: a less specific path never answers for it. Nor does it answer for
+// the same path with or without a slash at the end, which many APIs take for the same: that needs a rule of its own.
 func (t *Table) Match(r *http.Request) (*Route, *Refusal) {
 	path, ok := normalPath(r.URL)
 	if !ok {
@@ -111,7 +150,7 @@ func (t *Table) Match(r *http.Request) (*Route, *Refusal) {
 		return m.route(r.Method)
 	}
 	if len(t.prefix) > 0 {
-		if m := t.below(path); m != nil {
+		if m := t.below(path); m != nil && !t.twins[path] {
 			return m.route(r.Method)
 		}
 	}
