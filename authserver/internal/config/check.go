@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"maps"
 	"net"
@@ -123,6 +124,7 @@ func checkTLS(d *decoder, c *Config) {
 	if strings.HasPrefix(c.Issuer, "http://") {
 		d.fault("issuer", "is http, but tls is set", "write https://, or remove tls")
 	}
+	readable := 0
 	for _, at := range []struct {
 		key  string
 		file *string
@@ -136,7 +138,14 @@ func checkTLS(d *decoder, c *Config) {
 			d.fault(at.key, "cannot be read: "+reason(err), "name a PEM file that the issuer may read")
 		} else {
 			_ = file.Close()
+			readable++
 		}
+	}
+	if readable < 2 {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile); err != nil {
+		d.fault("tls", "is no pair of certificate and key: "+reason(err), "name the certificate, with its chain, and the private key that belongs to it, both as PEM")
 	}
 }
 

@@ -156,6 +156,19 @@ func TestFaultsOfTheWholeFile(t *testing.T) {
 	}
 }
 
+// TestTLSPairIsChecked: a certificate that cannot be served is a fault of the config, not of the first handshake.
+func TestTLSPairIsChecked(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tls.pem")
+	if err := os.WriteFile(file, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	yaml := validYAML(t) + "tls: {cert_file: " + file + ", key_file: " + file + "}\n"
+	_, err := Parse("issuer.yaml", []byte(yaml), ".", testEnv)
+	if err == nil || !strings.Contains(err.Error(), ": tls: is no pair of certificate and key: ") {
+		t.Error(err)
+	}
+}
+
 // TestSecretsPrintAsDots looks for the canary wherever a Config may be printed by mistake.
 func TestSecretsPrintAsDots(t *testing.T) {
 	cfg := mustParse(t, validYAML(t))
