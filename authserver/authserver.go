@@ -53,12 +53,6 @@ func (e *ConfigError) Error() string { return e.err.Error() }
 // Unwrap gives the faults.
 func (e *ConfigError) Unwrap() error { return e.err }
 
-// CheckConfig reads a config file and tells every fault of it, as a *ConfigError.
-func CheckConfig(file string, getenv func(string) (string, bool)) error {
-	_, err := load(Options{ConfigFile: file, Getenv: getenv}.withDefaults())
-	return err
-}
-
 // New reads the config, opens the store and makes the keys. It refuses a config with a *ConfigError that tells all its
 // faults. Run must be called, or what it holds is not given back.
 func New(o Options) (*Server, error) {

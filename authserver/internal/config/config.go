@@ -37,7 +37,7 @@ type TLS struct {
 	KeyFile  string `yaml:"key_file"`
 }
 
-// Storage names the database: exactly one of its fields.
+// Storage names the database.
 type Storage struct {
 	SQLite string `yaml:"sqlite"` // a file; made at first start
 }
