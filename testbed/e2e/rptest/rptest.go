@@ -23,6 +23,7 @@ audiences:
     scopes: [{name: catalogue.read, title: See}, {name: catalogue.write, title: Change}]
     claims: [region]
   - {name: basket, title: Basket, scopes: [{name: basket.read, title: See}]}
+  - {name: discount, title: Discount, scopes: [{name: discount.fullaccess, title: Work out}]}
   - {name: admin, title: Operators, scopes: [{name: admin, title: Operate}]}
 clients:
   - id: web
@@ -63,6 +64,11 @@ clients:
   - {id: job, name: Job, secret: {demo: job-secret}, grant_types: [client_credentials], scopes: [catalogue.read, catalogue.write]}
   - {id: gateway, name: Gateway, secret: {demo: gateway-secret}, introspects: [catalogue, basket]}
   - {id: basket-gateway, name: Gateway, secret: {demo: basket-gateway-secret}, introspects: [basket]}
+  - id: basket-api
+    name: The basket's service
+    secret: {demo: basket-api-secret}
+    grant_types: ["urn:ietf:params:oauth:grant-type:token-exchange"]
+    exchange: [{from: basket, audience: discount, scopes: [discount.fullaccess]}]
   - {id: operator, name: Operator, secret: {demo: operator-secret}, grant_types: [client_credentials], scopes: [admin]}
 users:
   - {login: alice, password: {demo: alice-password}, claims: {name: Alice Arendt, email: alice@example.com, email_verified: true, region: eu}}
@@ -87,6 +93,9 @@ func Job() App     { return App{ID: "job", Secret: "job-secret"} }
 func Gateway() App { return App{ID: "gateway", Secret: "gateway-secret"} }
 func BasketGateway() App {
 	return App{ID: "basket-gateway", Secret: "basket-gateway-secret"}
+}
+func BasketAPI() App {
+	return App{ID: "basket-api", Secret: "basket-api-secret"}
 }
 func Operator() App { return App{ID: "operator", Secret: "operator-secret"} }
 
