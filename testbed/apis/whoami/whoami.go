@@ -5,13 +5,13 @@
 package whoami
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 
 	"github.com/phantomgate/phantomgate/apiguard"
+	"github.com/phantomgate/phantomgate/testbed/apis/jsonhttp"
 )
 
 // answer is the wire form.
@@ -25,21 +25,14 @@ func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, ok := apiguard.FromContext(r.Context())
 		if !ok {
-			http.Error(w, "whoami is not behind a guard", http.StatusInternalServerError)
+			jsonhttp.Refuse(w, http.StatusInternalServerError, "server_error", "whoami is not behind a guard")
 			return
 		}
 		headers := map[string]string{"Host": r.Host}
 		for name, values := range r.Header {
 			headers[name] = mask(name, strings.Join(values, ", "))
 		}
-		body, err := json.MarshalIndent(answer{Claims: claims.All(), Headers: headers}, "", "  ")
-		if err != nil {
-			http.Error(w, "the answer could not be written", http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		_, _ = w.Write(append(body, '\n')) // the client has gone if this fails
+		jsonhttp.Answer(w, http.StatusOK, answer{Claims: claims.All(), Headers: headers})
 	})
 }
 
