@@ -51,7 +51,25 @@ func testGenerations(t *testing.T, open func(*testing.T) Store) {
 	must(t, err)
 	same(t, "a machine client", births, storage.Births{Client: 1, Tenant: 1, Everything: 1})
 
-	_, err = s.FindRevocation(t.Context(), tenant, "unknown")
+	refusesRevocations(t, s)
+
+	several := []storage.Revocation{revocation(storage.KindUser, user), revocation(storage.KindClient, client)}
+	done, err := s.RevokeAll(t.Context(), several)
+	must(t, err)
+	if len(done) != 2 || done[0].Sequence != sequence+1 || done[1].Sequence != sequence+2 || done[0].Generation != 3 || done[1].Generation != 2 {
+		t.Errorf("several at once: %+v", done)
+	}
+	_, err = s.RevokeAll(t.Context(), []storage.Revocation{revocation(storage.KindUser, user), revocation(storage.KindGrant, "never was")})
+	wantError(t, "several of which one fails", err, storage.ErrNotFound)
+	births, err = s.Generations(t.Context(), tenant, client, user)
+	must(t, err)
+	same(t, "after a failed revocation", births, storage.Births{User: 3, Client: 2, UserClient: 1, Tenant: 1, Everything: 1})
+}
+
+// refusesRevocations tries those that would end nothing, or more than was meant.
+func refusesRevocations(t *testing.T, s Store) {
+	t.Helper()
+	_, err := s.FindRevocation(t.Context(), tenant, "unknown")
 	wantError(t, "unknown revocation", err, storage.ErrNotFound)
 	for name, wrong := range map[string]storage.Revocation{
 		"unknown kind":             revocation("galaxy", "x"),
@@ -68,18 +86,6 @@ func testGenerations(t *testing.T, open func(*testing.T) Store) {
 		_, err := s.Revoke(t.Context(), revocation(kind, "never was"))
 		wantError(t, "an unknown "+string(kind), err, storage.ErrNotFound)
 	}
-
-	several := []storage.Revocation{revocation(storage.KindUser, user), revocation(storage.KindClient, client)}
-	done, err := s.RevokeAll(t.Context(), several)
-	must(t, err)
-	if len(done) != 2 || done[0].Sequence != sequence+1 || done[1].Sequence != sequence+2 || done[0].Generation != 3 || done[1].Generation != 2 {
-		t.Errorf("several at once: %+v", done)
-	}
-	_, err = s.RevokeAll(t.Context(), []storage.Revocation{revocation(storage.KindUser, user), revocation(storage.KindGrant, "never was")})
-	wantError(t, "several of which one fails", err, storage.ErrNotFound)
-	births, err = s.Generations(t.Context(), tenant, client, user)
-	must(t, err)
-	same(t, "after a failed revocation", births, storage.Births{User: 3, Client: 2, UserClient: 1, Tenant: 1, Everything: 1})
 }
 
 // paths tells for every way to find or use a grant's descendants whether it is alive. A consuming path is tried for real,
@@ -198,32 +204,8 @@ func testReaches(t *testing.T, open func(*testing.T) Store) {
 			}
 		})
 	}
-	t.Run("a revoked grant's key is destroyed with it", func(t *testing.T) {
-		s := open(t)
-		_, a, _ := begin(t, s, "g1", storage.Births{})
-		_, err := s.Revoke(t.Context(), revocation(storage.KindGrant, "g1"))
-		must(t, err)
-		found, err := s.FindAccess(t.Context(), tenant, a.Hash)
-		must(t, err)
-		if len(found.Grant.WrappedKey) != 0 {
-			t.Error("the key is still there")
-		}
-	})
-	t.Run("one reach does not hide another", func(t *testing.T) {
-		s := open(t)
-		_, err := s.Revoke(t.Context(), revocation(storage.KindUser, user))
-		must(t, err)
-		births, err := s.Generations(t.Context(), tenant, client, user)
-		must(t, err)
-		_, a, _ := begin(t, s, "g1", births)
-		_, err = s.Revoke(t.Context(), revocation(storage.KindClient, client))
-		must(t, err)
-		found, err := s.FindAccess(t.Context(), tenant, a.Hash)
-		must(t, err)
-		if found.Alive {
-			t.Error("alive, though its client was revoked after its birth")
-		}
-	})
+	t.Run("a revoked grant's key is destroyed with it", func(t *testing.T) { revokedGrantLosesKey(t, open) })
+	t.Run("one reach does not hide another", func(t *testing.T) { reachHidesNoOther(t, open) })
 }
 
 // beginTwo makes a grant with an access and a refresh token, and a second one whose code is still unredeemed.
@@ -270,39 +252,69 @@ func testSessions(t *testing.T, open func(*testing.T) Store) {
 			}
 		})
 	}
-	t.Run("a logout ends the session and its grants, but not offline ones", func(t *testing.T) {
-		s := open(t)
-		must(t, s.CreateSession(t.Context(), session("session-1", storage.Births{})))
-		begin(t, s, "online", storage.Births{})
-		g, c := userGrant("offline", storage.Births{})
-		g.Offline = true
-		must(t, s.CreateGrantWithCode(t.Context(), g, c, nil))
-		must(t, s.RedeemCode(t.Context(), tenant, c.Hash, start, access("offline", "offline"), nil))
-		g, c = userGrant("elsewhere", storage.Births{})
-		g.SessionID = "session-2"
-		must(t, s.CreateGrantWithCode(t.Context(), g, c, nil))
-		must(t, s.RedeemCode(t.Context(), tenant, c.Hash, start, access("elsewhere", "elsewhere"), nil))
+	t.Run("a logout ends the session and its grants, but not offline ones", func(t *testing.T) { logoutEndsGrants(t, open) })
+}
 
-		for range 2 { // it works twice
-			must(t, s.EndSession(t.Context(), tenant, "session-1", "issuer", start.Add(time.Second)))
-		}
-		found, err := s.FindSession(t.Context(), tenant, hash("session session-1"))
+func revokedGrantLosesKey(t *testing.T, open func(*testing.T) Store) {
+	s := open(t)
+	_, a, _ := begin(t, s, "g1", storage.Births{})
+	_, err := s.Revoke(t.Context(), revocation(storage.KindGrant, "g1"))
+	must(t, err)
+	found, err := s.FindAccess(t.Context(), tenant, a.Hash)
+	must(t, err)
+	if len(found.Grant.WrappedKey) != 0 {
+		t.Error("the key is still there")
+	}
+}
+
+func reachHidesNoOther(t *testing.T, open func(*testing.T) Store) {
+	s := open(t)
+	_, err := s.Revoke(t.Context(), revocation(storage.KindUser, user))
+	must(t, err)
+	births, err := s.Generations(t.Context(), tenant, client, user)
+	must(t, err)
+	_, a, _ := begin(t, s, "g1", births)
+	_, err = s.Revoke(t.Context(), revocation(storage.KindClient, client))
+	must(t, err)
+	found, err := s.FindAccess(t.Context(), tenant, a.Hash)
+	must(t, err)
+	if found.Alive {
+		t.Error("alive, though its client was revoked after its birth")
+	}
+}
+
+func logoutEndsGrants(t *testing.T, open func(*testing.T) Store) {
+	s := open(t)
+	must(t, s.CreateSession(t.Context(), session("session-1", storage.Births{})))
+	begin(t, s, "online", storage.Births{})
+	g, c := userGrant("offline", storage.Births{})
+	g.Offline = true
+	must(t, s.CreateGrantWithCode(t.Context(), g, c, nil))
+	must(t, s.RedeemCode(t.Context(), tenant, c.Hash, start, access("offline", "offline"), nil))
+	g, c = userGrant("elsewhere", storage.Births{})
+	g.SessionID = "session-2"
+	must(t, s.CreateGrantWithCode(t.Context(), g, c, nil))
+	must(t, s.RedeemCode(t.Context(), tenant, c.Hash, start, access("elsewhere", "elsewhere"), nil))
+
+	for range 2 { // it works twice
+		must(t, s.EndSession(t.Context(), tenant, "session-1", "issuer", start.Add(time.Second)))
+	}
+	found, err := s.FindSession(t.Context(), tenant, hash("session session-1"))
+	must(t, err)
+	if found.Alive {
+		t.Error("the session is alive")
+	}
+	for id, want := range map[string]bool{"online": false, "offline": true, "elsewhere": true} {
+		found, err := s.FindAccess(t.Context(), tenant, hash("access "+id))
 		must(t, err)
-		if found.Alive {
-			t.Error("the session is alive")
+		if found.Alive != want || (len(found.Grant.WrappedKey) != 0) != want {
+			t.Errorf("%s: alive is %t, its key has %d bytes", id, found.Alive, len(found.Grant.WrappedKey))
 		}
-		for id, want := range map[string]bool{"online": false, "offline": true, "elsewhere": true} {
-			found, err := s.FindAccess(t.Context(), tenant, hash("access "+id))
-			must(t, err)
-			if found.Alive != want || (len(found.Grant.WrappedKey) != 0) != want {
-				t.Errorf("%s: alive is %t, its key has %d bytes", id, found.Alive, len(found.Grant.WrappedKey))
-			}
-		}
-		done, err := s.Revoke(t.Context(), revocation(storage.KindUser, user))
-		must(t, err)
-		if done.Sequence != 2 {
-			t.Errorf("the sequence is %d after one grant was ended twice", done.Sequence)
-		}
-		wantError(t, "an unknown session", s.EndSession(t.Context(), tenant, "?", "issuer", start), storage.ErrNotFound)
-	})
+	}
+	done, err := s.Revoke(t.Context(), revocation(storage.KindUser, user))
+	must(t, err)
+	if done.Sequence != 2 {
+		t.Errorf("the sequence is %d after one grant was ended twice", done.Sequence)
+	}
+	wantError(t, "an unknown session", s.EndSession(t.Context(), tenant, "?", "issuer", start), storage.ErrNotFound)
 }
