@@ -74,6 +74,7 @@ func oneWay(t *Tree) []string {
 		ban{from: []string{internal}, except: []string{server, web}, to: []string{server, web}},
 		ban{from: []string{"plugins/policy"}, to: []string{"plugins"}},
 		ban{from: []string{"plugins/phantomtoken"}, to: []string{"plugins/gateway", "plugins/caddy", "plugins/tyk"}},
+		ban{from: []string{"plugins/tokenhandler"}, to: []string{"plugins/phantomtoken", "plugins/gateway", "plugins/caddy", "plugins/tyk"}},
 		ban{from: []string{"plugins/gateway"}, to: []string{"plugins/caddy", "plugins/tyk"}},
 	)
 	for _, f := range t.Files {
