@@ -46,6 +46,7 @@ var controls = []control{
 	{"the negative cache grows", "phantomtoken/negative.go", "len(n.young) >= n.limit", "false", "TestFloodOfReferencesLeavesGoodTokens"},
 	{"the policy is not judged on hits", "gateway/gateway.go", "refusal := route.Judge(token.Facts, now); refusal != nil {", "refusal := route.Judge(token.Facts, now); refusal != nil && !cached {", "TestPolicyIsJudgedOnHits"},
 	{"identity headers pass", "gateway/gateway.go", "	o.identity.remove(r.Header)\n", "", "TestApplyLeavesOneAuthorization"},
+	{"any protocol is upgraded to", "gateway/gateway.go", "	dropUpgrade(r.Header)\n", "", "TestOnlyWebSocketsAreUpgraded"},
 	{"headers with underscores pass", "gateway/identity.go", "table[i] = '-'", "table[i] = c", "TestIdentityHeadersAreRemoved"},
 	{"a panic gets through", "gateway/gateway.go", "		*outcome = Outcome{refusal: policy.ServerError(), identity: g.identity}\n", "		*outcome = Outcome{allowed: true, identity: g.identity}\n", "TestPanicRefuses"},
 	{"a forgotten outcome passes", "gateway/gateway.go", "o.refusal == nil && !o.allowed", "false", "TestZeroOutcomeRefuses"},

@@ -24,10 +24,14 @@ var identityPatterns = []string{
 	// Identity services in front of an API.
 	"x-amzn-oidc-*", "x-goog-authenticated-*", "x-goog-iap-*", "x-ms-client-principal*", "x-ms-token-*",
 	"cf-access-*", "tailscale-user-*",
+	// The certificate of a client, as whoever ends TLS tells it (RFC 9440 and its predecessors).
+	"client-cert*", "x-client-cert*", "ssl-client*", "x-ssl-*", "x-forwarded-client-cert*", "x-forwarded-tls-client-cert*",
+	"x-amzn-mtls-*", "x-arr-clientcert",
 	// Between the issuer and the gateway.
 	"revocation-keys", "revocation-position",
 	// Another method or path than the one that was judged.
 	"x-http-method*", "x-method-override", "x-original-url", "x-original-uri", "x-original-method", "x-rewrite-url",
+	"x-forwarded-method", "x-forwarded-uri", "x-envoy-original-*", "x-waws-unencoded-url", "x-middleware-*",
 }
 
 // identityTable finds identity headers among a request's. Each pattern stands under one character of its name, so that
@@ -133,6 +137,18 @@ func checkIdentityHeader(pattern string) error {
 		return errors.New("the Authorization header is always replaced; leave it out")
 	}
 	return nil
+}
+
+// dropUpgrade removes the wish for another protocol than WebSocket. Once a host and an API have changed to HTTP/2 (h2c),
+// the host passes on bytes, and the client can send requests that nobody has judged. A server may always ignore an
+// Upgrade (RFC 9110 section 7.8).
+func dropUpgrade(header http.Header) {
+	wanted := header["Upgrade"]
+	if len(wanted) == 0 || len(wanted) == 1 && strings.EqualFold(wanted[0], "websocket") {
+		return
+	}
+	delete(header, "Upgrade")
+	delete(header, "Http2-Settings")
 }
 
 // hopByHop tells whether the Connection header asks whoever forwards the request to drop Authorization: the host would do

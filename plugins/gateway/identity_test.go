@@ -18,7 +18,8 @@ func TestIdentityHeadersAreRemoved(t *testing.T) {
 		"X-Scope", "X-Scopes", "X-Client-Id", "X-Tenant", "X-Tenant-Id", "X-Sub", "X-Subject", "X-Email", "X-Groups", "X-Roles",
 		"X-Introspection", "X-Introspection-Result", "Revocation-Keys", "Revocation-Position", "X-Webauth-User", "Oidc-Claim-Sub",
 		"X-Amzn-Oidc-Identity", "X-Ms-Client-Principal-Name", "Cf-Access-Jwt-Assertion",
-		"X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url", "X-My-User", "Legacy-User",
+		"Client-Cert", "Client-Cert-Chain", "X-Client-Cert", "X-Forwarded-Client-Cert", "X-Ssl-Client-Verify", "Ssl-Client-S-Dn",
+		"X-Forwarded-Uri", "X-Envoy-Original-Path", "X-Middleware-Subrequest", "X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url", "X-My-User", "Legacy-User",
 	}
 	kept := []string{
 		"Accept", "Cookie", "Content-Type", "Host", "Origin", "User-Agent", "Referer", "X-Forwarded-For", "X-Forwarded-Proto",
@@ -68,6 +69,25 @@ func TestApplyLeavesOneAuthorization(t *testing.T) {
 	}
 	if len(r.Trailer) != 1 {
 		t.Errorf("trailers %v", r.Trailer)
+	}
+}
+
+// TestOnlyWebSocketsAreUpgraded: any other protocol would carry requests past the policy.
+func TestOnlyWebSocketsAreUpgraded(t *testing.T) {
+	for _, test := range []struct {
+		upgrade []string
+		kept    bool
+	}{
+		{[]string{"websocket"}, true}, {[]string{"WebSocket"}, true}, {[]string{"h2c"}, false}, {[]string{"h2c, websocket"}, false},
+		{[]string{"websocket, h2c"}, false}, {[]string{"websocket", "h2c"}, false}, {[]string{""}, false}, {[]string{"TLS/1.0"}, false},
+	} {
+		for _, allowed := range []bool{true, false} { // an open route has no other rule
+			h := http.Header{"Upgrade": test.upgrade, "Connection": {"Upgrade"}, "Http2-Settings": {"AAMAAABk"}}
+			Outcome{allowed: allowed}.Apply(&http.Request{Header: h})
+			if _, kept := h["Upgrade"]; kept != test.kept {
+				t.Errorf("Upgrade %q: kept %t", test.upgrade, kept)
+			}
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ var faults = []fault{
 	{name: "refuses every config", binding: reverseProxy{config: func(c *gateway.Config) { c.Routes = nil }},
 		says: "refused the suite's config", fails: []string{"config/the suite's own is accepted"}},
 	{name: "keeps identity headers", binding: wrapped(keepsIdentityHeaders), says: "reached the upstream",
-		fails: []string{"headers/identity *", "headers/a configured *"}},
+		fails: []string{"headers/identity *", "headers/a configured *", "headers/only a WebSocket*"}},
 	{name: "forwards the issuer's words", binding: wrapped(addsRevocationKeys), says: "reached the upstream",
 		fails: []string{"headers/the issuer's answer*"}},
 	{name: "forgets to swap", binding: wrapped(forgetsToSwap),

@@ -25,6 +25,17 @@ func headerCases() []Case {
 				w.Refused(answer, http.StatusBadRequest, "invalid_request")
 			}
 		}},
+		{Name: "headers/only a WebSocket is upgraded", Check: func(w *Walk) {
+			// After a change to h2c the gateway would pass on whatever the client asks for next.
+			for _, path := range []string{Events, Health} {
+				w.Passed(w.Raw("GET", path, "Authorization: Bearer "+w.Issuer.GrantScopes("eventcatalog.read"),
+					"Connection: Upgrade", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"))
+				got, _ := w.Upstream.Last()
+				if got.Header.Get("Upgrade") != "" || got.Header.Get("Connection") != "" {
+					w.T.Errorf("an upgrade to %s reached the upstream", got.Header.Get("Upgrade"))
+				}
+			}
+		}},
 		{Name: "headers/a 16 kB phantom token beside 44 browser headers", Check: bigToken},
 		{Name: "headers/Accept, Content-Type and body are the caller's own", Check: callersOwn},
 		{Name: "headers/the issuer's answer headers are not forwarded", Check: func(w *Walk) {
