@@ -104,12 +104,15 @@ func (g *Gateway) addTokenHandler(cfg Config, core tokenhandler.Config, opts Opt
 	for _, route := range cfg.Routes {
 		g.cookies = append(g.cookies, route.Cookies)
 	}
-	if g.tokens = opts.TokenHandler; g.tokens != nil {
-		return nil
+	if g.tokens = opts.TokenHandler; g.tokens == nil {
+		g.ownTokens = true
+		if g.tokens, err = newTokenHandler(cfg, core, opts); err != nil {
+			return err
+		}
 	}
-	g.ownTokens = true
-	g.tokens, err = newTokenHandler(cfg, core, opts)
-	return err
+	// The CSRF token is no API's business either.
+	g.identity = newIdentityTable(slices.Concat(identityPatterns, cfg.IdentityHeaders, []string{g.tokens.CSRFHeader()}))
+	return nil
 }
 
 // build makes a Gateway of a complete configuration without faults.
@@ -245,7 +248,8 @@ func (g *Gateway) swap(r *http.Request, route *policy.Route, outcome *Outcome) {
 func (g *Gateway) credential(r *http.Request, route *policy.Route, outcome *Outcome) (string, *policy.Refusal) {
 	if g.tokens == nil || g.allowBearer {
 		reference, err := phantomtoken.Bearer(r.Header)
-		if g.tokens == nil || !errors.Is(err, phantomtoken.ErrNoToken) {
+		// Bearer returns that error as it is, and this is asked on every request.
+		if g.tokens == nil || err != phantomtoken.ErrNoToken {
 			if g.tokens != nil {
 				outcome.response = g.tokens.ResponseTo(r)
 			}
@@ -338,7 +342,7 @@ func (o Outcome) Apply(r *http.Request) {
 		delete(r.Trailer, authorization)
 	}
 	if o.tokens != nil {
-		o.tokens.Strip(r.Header, o.cookies)
+		o.tokens.StripCookies(r.Header, o.cookies)
 	}
 	if !o.allowed || o.header == nil {
 		delete(r.Header, authorization)

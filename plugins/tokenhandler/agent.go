@@ -74,7 +74,7 @@ func (h *Handler) serveAgent(w http.ResponseWriter, r *http.Request) {
 	}()
 	response := h.cors.response(r)
 	response.applyCORS(w.Header())
-	if err := h.dispatch(w, r); err != nil {
+	if err := h.dispatch(w, r, response); err != nil {
 		said := h.agentErrorOf(err)
 		if said.clear {
 			w.Header()["Set-Cookie"] = h.names.clearAll()
@@ -83,18 +83,19 @@ func (h *Handler) serveAgent(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request, response Response) error {
 	e, known := h.endpoints[strings.TrimPrefix(r.URL.Path, h.cfg.Path)]
 	switch {
 	case !known || r.URL.RawPath != "":
 		return &agentError{status: http.StatusNotFound, code: "invalid_request", message: "the OAuth agent has no such endpoint"}
 	case r.Method != e.method:
 		return &agentError{status: http.StatusMethodNotAllowed, code: "invalid_request", message: "another method is needed", allow: e.method}
-	case e.demand != serverSent && !h.cors.admits(r, e.demand != readable):
+	case e.demand != serverSent && !admits(r, response.origin, e.demand != readable):
 		h.logger.Debug("request not authorized", "reason", "origin")
 		return unauthorizedRequest()
 	}
-	j := h.names.read(r.Header)
+	var j jar
+	h.names.read(r.Header, &j)
 	return e.serve(w, r, &j)
 }
 

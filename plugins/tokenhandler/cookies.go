@@ -51,8 +51,9 @@ type jar struct {
 	doubled bool            // a name came twice: which one counts would be anybody's guess
 }
 
-// read collects our cookies from all Cookie headers; HTTP/2 may split them (RFC 9113 section 8.2.3).
-func (n *names) read(h http.Header) (j jar) {
+// read collects our cookies in j, which is empty, from all Cookie headers; HTTP/2 may split them (RFC 9113 section
+// 8.2.3).
+func (n *names) read(h http.Header, j *jar) {
 	for _, line := range h["Cookie"] {
 		for line != "" {
 			pair := line
@@ -69,7 +70,6 @@ func (n *names) read(h http.Header) (j jar) {
 			}
 		}
 	}
-	return j
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }

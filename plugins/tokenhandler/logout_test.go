@@ -99,7 +99,8 @@ func TestRefreshDuringLogout(t *testing.T) {
 
 func stampOf(t *testing.T, b *browser) stamp {
 	t.Helper()
-	j := b.handler.names.read(b.request(http.MethodGet, "/", "").Header)
+	var j jar
+	b.handler.names.read(b.request(http.MethodGet, "/", "").Header, &j)
 	s, err := b.handler.openSession(&j, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -41,11 +41,11 @@ func (c *cors) trusted(h http.Header) string {
 // cookie with SameSite=Strict does not come from a foreign site, but a neighbour on the same site is none.
 //
 // A request that changes something, or upgrades the connection (a WebSocket is not held by CORS), must name an origin
-// of the app. Any other may leave it out, as browsers do for the app's own origin, but must not name a foreign one.
-// Where the browser says more (Sec-Fetch-Site), that must fit.
-func (c *cors) admits(r *http.Request, must bool) bool {
-	origin := c.trusted(r.Header)
-	if origin == "" && (must || len(r.Header["Origin"]) > 0) {
+// of the app, and so must one that must. Any other may leave it out, as browsers do for the app's own origin, but must not name a foreign one.
+// Where the browser says more (Sec-Fetch-Site), that must fit. origin is the request's when it is one of the app's, else
+// empty.
+func admits(r *http.Request, origin string, must bool) bool {
+	if origin == "" && (must || len(r.Header["Origin"]) > 0 || changes(r) || len(r.Header["Upgrade"]) > 0) {
 		return false
 	}
 	site := r.Header["Sec-Fetch-Site"]
@@ -60,9 +60,6 @@ func (c *cors) admits(r *http.Request, must bool) bool {
 	}
 	return false
 }
-
-// mustNameOrigin tells whether a request has to name its origin.
-func mustNameOrigin(r *http.Request) bool { return changes(r) || len(r.Header["Upgrade"]) > 0 }
 
 // changes tells whether a request changes something, as far as its method says (RFC 9110 section 9.2.1).
 func changes(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }

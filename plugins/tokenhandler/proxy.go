@@ -26,7 +26,7 @@ var errForeign = errors.New("origin or CSRF header do not fit")
 func (h *Handler) Open(r *http.Request) (Session, *policy.Refusal) {
 	s := Session{Response: h.cors.response(r)}
 	var err error
-	s.Reference, s.Response.cookies, err = h.open(r)
+	s.Reference, s.Response.cookies, err = h.open(r, s.Response.origin)
 	if err == nil {
 		return s, nil
 	}
@@ -40,11 +40,13 @@ func (h *Handler) Open(r *http.Request) (Session, *policy.Refusal) {
 // ResponseTo is what goes with the answer to a request that no session is asked of.
 func (h *Handler) ResponseTo(r *http.Request) Response { return h.cors.response(r) }
 
-func (h *Handler) open(r *http.Request) (reference string, cookies []string, err error) {
-	if !h.cors.admits(r, mustNameOrigin(r)) {
+// open does so for a request of which origin is the trusted origin, or empty.
+func (h *Handler) open(r *http.Request, origin string) (reference string, cookies []string, err error) {
+	if !admits(r, origin, false) {
 		return "", nil, errForeign
 	}
-	j := h.names.read(r.Header)
+	var j jar
+	h.names.read(r.Header, &j)
 	now := h.now().UnixMilli()
 	s, a, err := h.openAccess(&j, now)
 	if err == nil && changes(r) {
@@ -93,9 +95,8 @@ func (h *Handler) renew(ctx context.Context, j *jar, a access, now int64) (refer
 	return full.access.reference, cookies, err
 }
 
-// Strip removes from a request to an API what is between the browser and this handler: every cookie but those that
-// keep names, and the CSRF header. A cookie of ours is never kept.
-func (h *Handler) Strip(header http.Header, keep []string) {
-	delete(header, h.csrfName)
+// StripCookies removes from a request to an API every cookie but those that keep names. One of ours is never kept. The
+// CSRF header (CSRFHeader) is left to the caller.
+func (h *Handler) StripCookies(header http.Header, keep []string) {
 	stripCookies(header, h.names.prefix, keep)
 }
