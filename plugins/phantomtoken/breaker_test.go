@@ -1,7 +1,9 @@
 package phantomtoken
 
 import (
+	"errors"
 	"math/rand/v2"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -105,4 +107,20 @@ func TestBreakerNeverSticks(t *testing.T) {
 			t.Fatalf("seed %d: not closed", seed)
 		}
 	}
+}
+
+// TestPanickingProbe: a request that never comes back from the issuer does not keep the breaker open.
+func TestPanickingProbe(t *testing.T) {
+	f := newFixture(t)
+	f.issuer.answer = func(*http.Request) *http.Response { return respond(500, "", "") }
+	for range breakerFailures {
+		_, _, _ = f.swap(good)
+	}
+	f.clock.advance(breakerPause)
+	f.issuer.answer = func(*http.Request) *http.Response { panic("boom") }
+	if _, _, err := f.swap(good); !errors.Is(err, errPanic) {
+		t.Fatalf("the probe: %v", err)
+	}
+	f.issuer.answer = nil
+	f.mustSwap(good, false)
 }

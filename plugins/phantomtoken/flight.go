@@ -12,17 +12,23 @@ import (
 // flights runs a piece of work once for all who ask for the same key at the same time. A caller whose context ends
 // leaves; the work goes on under a deadline of its own, and is cancelled when nobody waits for it any more.
 type flights[K comparable, V any] struct {
-	timeout time.Duration
-	limit   int // flights at once
+	timeout  time.Duration
+	limit    int           // flights at once
+	joinable time.Duration // how long after its start a flight can be joined; 0 sets no end
+	now      func() time.Time
+
+	ctx  context.Context // of every flight; ends with close
+	stop context.CancelFunc
 
 	mu      sync.Mutex
-	calls   map[K]*flight[V] // those that can be joined
+	calls   map[K]*flight[V] // by key the newest, which can be joined
 	active  int              // those that have not ended, cancelled ones included
 	closed  bool
 	running sync.WaitGroup
 }
 
 type flight[V any] struct {
+	started time.Time
 	cancel  context.CancelFunc
 	waiting int
 	done    chan struct{}
@@ -34,7 +40,9 @@ type flight[V any] struct {
 var errPanic = errors.New("panic")
 
 func newFlights[K comparable, V any](timeout time.Duration, limit int) *flights[K, V] {
-	return &flights[K, V]{timeout: timeout, limit: limit, calls: map[K]*flight[V]{}}
+	f := &flights[K, V]{timeout: timeout, limit: limit, now: time.Now, calls: map[K]*flight[V]{}}
+	f.ctx, f.stop = context.WithCancel(context.Background())
+	return f
 }
 
 // do returns what work returns, for this call or for one under way. When ctx ends first it returns ctx's error.
@@ -61,15 +69,16 @@ func (f *flights[K, V]) join(k K, work func(context.Context) (V, error)) (*fligh
 	if f.closed {
 		return nil, &UnavailableError{time.Second, "the gateway is closing"}
 	}
-	if fl := f.calls[k]; fl != nil {
+	now := f.now()
+	if fl := f.calls[k]; fl != nil && (f.joinable == 0 || now.Sub(fl.started) < f.joinable) {
 		fl.waiting++
 		return fl, nil
 	}
 	if f.active >= f.limit {
 		return nil, &UnavailableError{time.Second, "too many introspections are under way"}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), f.timeout)
-	fl := &flight[V]{cancel: cancel, waiting: 1, done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(f.ctx, f.timeout)
+	fl := &flight[V]{started: now, cancel: cancel, waiting: 1, done: make(chan struct{})}
 	f.calls[k] = fl
 	f.active++
 	f.running.Add(1)
@@ -115,9 +124,7 @@ func (f *flights[K, V]) forget(k K, fl *flight[V]) {
 func (f *flights[K, V]) close() {
 	f.mu.Lock()
 	f.closed = true
-	for _, fl := range f.calls {
-		fl.cancel()
-	}
 	f.mu.Unlock()
+	f.stop()
 	f.running.Wait()
 }

@@ -3,6 +3,7 @@ package phantomtoken
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -153,5 +154,34 @@ func waitUntil(t *testing.T, reached func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatal("never happened")
 		}
+	}
+}
+
+// TestAnOldFlightIsNotJoined: the issuer read the token before it was revoked and is slow to answer. Whoever comes later
+// than the longest life of a cached token must not be served from that answer.
+func TestAnOldFlightIsNotJoined(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.Timeout = time.Minute })
+	release := make(chan struct{})
+	var asked atomic.Int32
+	active := f.issuer.mint()
+	f.issuer.answer = func(*http.Request) *http.Response {
+		if asked.Add(1) > 1 {
+			return respond(http.StatusNoContent, "", "") // revoked by now
+		}
+		<-release
+		return respond(http.StatusOK, "application/jwt", active)
+	}
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { _, _, err := f.swap(good); first <- err }()
+	waitUntil(t, func() bool { return asked.Load() == 1 })
+	f.clock.advance(time.Second)
+	go func() { _, _, err := f.swap(good); second <- err }()
+	waitUntil(t, func() bool { return asked.Load() == 2 || f.flights.waitingFor(keyOf(good, f.ask)) == 2 })
+	close(release)
+	if err := <-second; !errors.Is(err, ErrInactive) {
+		t.Errorf("a second after the revocation: %v", err)
+	}
+	if err := <-first; err != nil {
+		t.Errorf("who asked before the revocation: %v", err)
 	}
 }

@@ -25,6 +25,7 @@ type keySet struct {
 	current atomic.Pointer[keys]
 	fetches *flights[struct{}, *keys]
 	limit   fetchLimit
+	renewal sync.Mutex // held by the one request that looks for newer keys
 }
 
 // keys is one state of the key set. It is never changed.
@@ -55,12 +56,9 @@ func (s *keySet) key(ctx context.Context, token *jwt.Token) (any, error) {
 	if kid == "" {
 		return nil, fmt.Errorf("%w: its JWT names no key (kid)", ErrIssuer)
 	}
-	known := s.current.Load()
-	if known == nil || known.byID[kid] == nil || s.now().Sub(known.fetched) > keysFresh {
-		var err error
-		if known, err = s.refresh(ctx, known); err != nil {
-			return nil, err
-		}
+	known, err := s.holding(ctx, kid)
+	if err != nil {
+		return nil, err
 	}
 	verify := known.byID[kid]
 	if verify == nil {
@@ -68,6 +66,26 @@ func (s *keySet) key(ctx context.Context, token *jwt.Token) (any, error) {
 	}
 	// keyfunc also holds the token's alg against the key's.
 	return verify.Keyfunc(token)
+}
+
+// holding returns the keys, fetched anew if kid is not among the known ones or those have grown old.
+func (s *keySet) holding(ctx context.Context, kid string) (*keys, error) {
+	known := s.current.Load()
+	if known == nil || known.byID[kid] == nil {
+		return s.refresh(ctx, known)
+	}
+	age := s.now().Sub(known.fetched)
+	if age <= keysFresh {
+		return known, nil
+	}
+	if age <= keysUsable {
+		// One request looks for newer keys; the others do not wait for an answer that may never come.
+		if !s.renewal.TryLock() {
+			return known, nil
+		}
+		defer s.renewal.Unlock()
+	}
+	return s.refresh(ctx, known)
 }
 
 // refresh fetches the keys, once for all who wait. When it may not, or cannot, the known ones have to do.

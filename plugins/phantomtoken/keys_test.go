@@ -114,3 +114,27 @@ func TestFetchLimit(t *testing.T) {
 		t.Errorf("%d fetches in %d s, want about %d", taken, elapsed, most)
 	}
 }
+
+// TestOldKeysDoNotHoldUpRequests: while one request looks for newer keys, the others are not kept waiting.
+func TestOldKeysDoNotHoldUpRequests(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.Timeout = time.Minute })
+	f.mustSwap(nthReference(0), false)
+	f.clock.advance(keysFresh + time.Second)
+	hung := make(chan struct{})
+	f.issuer.keys = func() *http.Response { <-hung; return respond(500, "", "") }
+	fetches := func() int { _, n := f.issuer.calls(); return n }
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { _, _, err := f.swap(nthReference(1)); first <- err }()
+	waitUntil(t, func() bool { return fetches() == 2 })
+	go func() { _, _, err := f.swap(nthReference(2)); second <- err }()
+	waitUntil(t, func() bool { return len(second) == 1 || f.verifier.keys.fetches.waitingFor(struct{}{}) == 2 })
+	if len(second) == 0 {
+		t.Error("a request waits for a key set it can do without")
+	}
+	close(hung)
+	for _, done := range []chan error{first, second} {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -124,11 +124,14 @@ func New(cfg Config) (*Swapper, error) {
 	if maxInFlight == 0 {
 		maxInFlight = defaultMaxInFlight
 	}
+	asks := newFlights[key, Token](cfg.Timeout, maxInFlight)
+	// The issuer may have read the token just before it was revoked: an answer is no younger than its question.
+	asks.joinable, asks.now = cfg.MaxAge, cfg.Now
 	return &Swapper{
 		issuer: cfg.Issuer, tenant: cfg.Tenant,
 		store:    store,
 		negative: newNegativeStore(cfg.NegativeEntries, cfg.NegativeMaxAge),
-		flights:  newFlights[key, Token](cfg.Timeout, maxInFlight),
+		flights:  asks,
 		breaker:  newBreaker(),
 		source:   newIntrospection(cfg, client),
 		verifier: newVerifier(cfg, newKeySet(cfg, client)),
@@ -262,15 +265,19 @@ func (s *Swapper) servedUntil(found answer, facts policy.Facts, sent time.Time) 
 }
 
 // askIssuer asks the issuer if the breaker allows it.
-func (s *Swapper) askIssuer(ctx context.Context, reference string, ask *Ask) (answer, error) {
+func (s *Swapper) askIssuer(ctx context.Context, reference string, ask *Ask) (found answer, err error) {
 	attempt, wait := s.breaker.enter(s.now())
 	if wait > 0 {
 		return answer{}, fmt.Errorf("%w: %w", errBreakerOpen, &UnavailableError{wait, "it has been failing"})
 	}
-	found, err := s.source.ask(ctx, reference, ask)
-	if change := s.breaker.leave(attempt, verdictOf(err), s.now()); change != "" {
-		s.logger.Warn("circuit breaker of the issuer", "state", change, "error", err)
-	}
+	v := unknown // also when asking panics: a probe that never came back would keep the breaker open for ever
+	defer func() {
+		if change := s.breaker.leave(attempt, v, s.now()); change != "" {
+			s.logger.Warn("circuit breaker of the issuer", "state", change, "error", err)
+		}
+	}()
+	found, err = s.source.ask(ctx, reference, ask)
+	v = verdictOf(err)
 	return found, err
 }
 
