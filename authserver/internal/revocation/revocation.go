@@ -27,8 +27,7 @@ type Store interface {
 
 // Users finds a user by login name or by sub.
 type Users interface {
-	Find(tenant, subject string) (users.User, bool)
-	FindLogin(tenant, login string) (users.User, bool)
+	FindNamed(tenant, name string) (users.User, bool)
 }
 
 // Clients finds an app.
@@ -120,10 +119,7 @@ func (s *Service) resolve(ctx context.Context, tenant string, target Target) (st
 func (s *Service) resolveOwner(tenant string, target Target) (storage.Kind, string, error) {
 	subject := ""
 	if target.User != "" {
-		user, ok := s.Users.FindLogin(tenant, target.User)
-		if !ok {
-			user, ok = s.Users.Find(tenant, target.User)
-		}
+		user, ok := s.Users.FindNamed(tenant, target.User)
 		if !ok {
 			return "", "", missing(storage.KindUser)
 		}

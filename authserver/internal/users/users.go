@@ -100,6 +100,14 @@ func (d *Directory) FindLogin(tenant, login string) (User, bool) {
 	return d.find(tenant, d.logins[config.LoginKey(login)])
 }
 
+// FindNamed gives a tenant's user by what an operator calls them: the login name, or the sub. No login begins like a sub.
+func (d *Directory) FindNamed(tenant, name string) (User, bool) {
+	if user, ok := d.FindLogin(tenant, name); ok {
+		return user, true
+	}
+	return d.Find(tenant, name)
+}
+
 func (d *Directory) find(tenant string, known *entry) (User, bool) {
 	if known == nil || tenant != d.tenant {
 		return User{}, false

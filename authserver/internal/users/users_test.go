@@ -78,6 +78,11 @@ func TestAUserKeepsTheSubAcrossTheFile(t *testing.T) {
 	if !ok || a.Login != "Alice" || a.Claims["region"] != "eu" || !strings.HasPrefix(a.Subject, "u_") || len(a.Subject) != 28 {
 		t.Fatalf("%+v %v", a, ok)
 	}
+	for _, name := range []string{"alice", a.Subject} {
+		if named, ok := before.FindNamed(oauth.DefaultTenant, name); !ok || named.Subject != a.Subject {
+			t.Errorf("named %s: %+v %v", name, named, ok)
+		}
+	}
 	without, _ := open(t, store, newClock(), bob)
 	if _, ok := without.Find(oauth.DefaultTenant, a.Subject); ok {
 		t.Error("a user who left the file is known by sub")
@@ -92,7 +97,8 @@ func TestAUserKeepsTheSubAcrossTheFile(t *testing.T) {
 	if again, ok := back.Find(oauth.DefaultTenant, a.Subject); !ok || again.Login != "alice" {
 		t.Error("the user came back as another")
 	}
-	if _, ok := back.Find("other", a.Subject); ok {
+	_, found := back.Find("other", a.Subject)
+	if _, named := back.FindNamed("other", "alice"); found || named {
 		t.Error("found in another tenant")
 	}
 }

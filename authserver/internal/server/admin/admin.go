@@ -43,10 +43,10 @@ type Tokens interface {
 	ListTokens(ctx context.Context, filter storage.TokenFilter, now time.Time) ([]storage.LiveAccess, error)
 }
 
-// Users gives a user's login name, and finds a user by it.
+// Users finds a user by sub, and by whatever an operator calls them.
 type Users interface {
 	Find(tenant, subject string) (users.User, bool)
-	FindLogin(tenant, login string) (users.User, bool)
+	FindNamed(tenant, name string) (users.User, bool)
 }
 
 // Audiences tells which audiences scopes lead to.
@@ -234,11 +234,8 @@ func (h *Handler) filter(r *http.Request) (storage.TokenFilter, error) {
 		value := query.Get(name)
 		switch name {
 		case "user":
-			user, ok := h.Users.FindLogin(h.Tenant, value)
+			user, ok := h.Users.FindNamed(h.Tenant, value)
 			if !ok {
-				user, ok = h.Users.Find(h.Tenant, value)
-			}
-			if !ok && value != "" {
 				return filter, oauth.Errorf(oauth.NotFound, "there is no such user")
 			}
 			filter.Subject = user.Subject
