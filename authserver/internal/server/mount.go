@@ -72,7 +72,7 @@ func (r *rooms) mountBrowsers(mux *http.ServeMux) error {
 
 // mountDocuments adds what is published about the issuer.
 func (r *rooms) mountDocuments(mux *http.ServeMux) error {
-	documents, err := discovery.New(discovery.Deps{Config: r.Config, Keys: r.ring, Log: r.Log})
+	documents, err := discovery.New(discovery.Deps{Config: r.Config, Keys: r.ring})
 	return mount(mux, documents, err)
 }
 

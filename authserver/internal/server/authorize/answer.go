@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/phantomgate/phantomgate/authserver/internal/config"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/wire"
 	"github.com/phantomgate/phantomgate/authserver/internal/sessions"
@@ -88,12 +87,4 @@ func (h *Handler) stale(v *visit, status int) {
 	h.Pages.Failure(v.w, status, login.Failure{RequestID: telemetry.RequestID(v.r.Context()), Problem: login.Problem{
 		What: "This page is no longer valid",
 		Next: "It stood open for too long, or it was not opened in this browser, or cookies are turned off. Nothing was done. Go back to the app and start again."}})
-}
-
-// appName is what a person reads for a client.
-func appName(client config.Client) string {
-	if client.Name == "" {
-		return client.ID
-	}
-	return client.Name
 }

@@ -76,7 +76,7 @@ func (h *Handler) showConsent(v *visit, given []string) {
 		h.fail(v, err)
 		return
 	}
-	h.Pages.Consent(v.w, login.Consent{App: appName(v.client), Login: v.user.Login, Ticket: ticket,
+	h.Pages.Consent(v.w, login.Consent{App: v.client.Name, Login: v.user.Login, Ticket: ticket,
 		RedirectURI: v.request.RedirectURI, Groups: h.groups(v.request.Scopes, given)})
 }
 
@@ -84,17 +84,11 @@ func (h *Handler) showConsent(v *visit, given []string) {
 func (h *Handler) groups(asked, given []string) []login.Group {
 	var groups []login.Group
 	line := func(scope, title string) login.Scope {
-		if title == "" {
-			title = scope
-		}
 		return login.Scope{Title: title, New: len(given) > 0 && !slices.Contains(given, scope)}
 	}
 	for _, name := range h.Catalogue.Of(asked) {
 		audience, _ := h.Catalogue.Audience(name)
 		group := login.Group{Title: audience.Title}
-		if group.Title == "" {
-			group.Title = name
-		}
 		for _, asked := range asked {
 			if scope, of, ok := h.Catalogue.Scope(asked); ok && of == name {
 				group.Scopes = append(group.Scopes, line(asked, scope.Title))

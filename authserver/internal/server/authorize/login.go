@@ -43,7 +43,7 @@ func (h *Handler) showLogin(v *visit, status int, name string, problem *login.Pr
 		h.fail(v, err)
 		return
 	}
-	h.Pages.SignIn(v.w, status, login.SignIn{App: appName(v.client), Login: name, Ticket: ticket,
+	h.Pages.SignIn(v.w, status, login.SignIn{App: v.client.Name, Login: name, Ticket: ticket,
 		RedirectURI: v.request.RedirectURI, Problem: problem})
 }
 

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,13 +28,11 @@ type Keys interface {
 type Deps struct {
 	Config config.Config
 	Keys   Keys
-	Log    *slog.Logger
 }
 
 // Handler answers the two well-known documents and /oauth/jwks.
 type Handler struct {
 	keys       Keys
-	log        *slog.Logger
 	path       string // of the issuer's URL; mostly none
 	oauth      []byte
 	openid     []byte
@@ -47,14 +44,14 @@ const documentMaxAge = 5 * time.Minute
 
 // New writes the documents, which do not change while the issuer runs.
 func New(d Deps) (*Handler, error) {
-	if d.Config.Issuer == "" || d.Keys == nil || d.Log == nil {
+	if d.Config.Issuer == "" || d.Keys == nil {
 		return nil, errors.New("discovery: all of Deps is needed")
 	}
 	issuer, err := url.Parse(d.Config.Issuer)
 	if err != nil {
 		return nil, fmt.Errorf("discovery: the issuer: %w", err)
 	}
-	h := &Handler{keys: d.Keys, log: d.Log, path: issuer.Path, keysMaxAge: keysMaxAge(d.Config.Signing)}
+	h := &Handler{keys: d.Keys, path: issuer.Path, keysMaxAge: keysMaxAge(d.Config.Signing)}
 	server := describe(d.Config)
 	if h.oauth, err = json.MarshalIndent(server, "", "  "); err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
@@ -146,7 +143,7 @@ func describe(cfg config.Config) server {
 		TokenAuth:             withPublic,
 		IntrospectionAuth:     secret,
 		RevocationAuth:        withPublic,
-		IntrospectionSigning:  []string{algorithm(cfg)},
+		IntrospectionSigning:  []string{cfg.Signing.Algorithm},
 		ResponseIssuer:        true,
 	}
 }
@@ -157,7 +154,7 @@ func describeOpenID(s server, cfg config.Config) openid {
 		UserinfoEndpoint:   cfg.Issuer + "/oauth/userinfo",
 		EndSessionEndpoint: cfg.Issuer + "/oauth/logout",
 		SubjectTypes:       []string{"public"},
-		IDTokenSigning:     []string{algorithm(cfg)},
+		IDTokenSigning:     []string{cfg.Signing.Algorithm},
 		Prompts:            []string{"none", "login", "consent", "select_account"},
 		ACRValues:          []string{sessions.ACRPassword},
 		Claims: []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
@@ -176,11 +173,4 @@ func scopes(cfg config.Config) []string {
 		}
 	}
 	return all
-}
-
-func algorithm(cfg config.Config) string {
-	if cfg.Signing.Algorithm == "" {
-		return "ES256"
-	}
-	return cfg.Signing.Algorithm
 }

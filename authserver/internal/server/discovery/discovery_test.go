@@ -2,8 +2,6 @@ package discovery
 
 import (
 	"flag"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,7 +21,7 @@ func (k keys) JWKS() []byte { return []byte(k) }
 
 func newMux(t *testing.T, issuer string) *http.ServeMux {
 	t.Helper()
-	h, err := New(Deps{Keys: keys(`{"keys":[]}`), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Config: config.Config{
+	h, err := New(Deps{Keys: keys(`{"keys":[]}`), Config: config.Config{
 		Issuer:  issuer,
 		Signing: config.Signing{Algorithm: "ES256", PublishFor: time.Hour},
 		Audiences: []config.Audience{
