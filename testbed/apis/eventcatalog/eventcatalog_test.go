@@ -1,90 +1,39 @@
 package eventcatalog_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/phantomgate/phantomgate/testbed/apis/apitest"
 	"github.com/phantomgate/phantomgate/testbed/apis/eventcatalog"
 )
 
-const issuer = "https://login.example.com"
-
-// api is an eventcatalog and the key its tokens are signed with.
-type api struct {
-	url string
-	key *ecdsa.PrivateKey
-}
+// api is an eventcatalog that believes an issuer of the test's own.
+type api struct{ *apitest.API }
 
 func newAPI(t *testing.T) api {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	issuer := apitest.NewIssuer(t)
+	handler, err := eventcatalog.New(eventcatalog.Config{Issuer: issuer.Name, JWKSURL: issuer.JWKSURL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	point, err := key.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	enc := base64.RawURLEncoding.EncodeToString
-	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"keys":[{"kty":"EC","crv":"P-256","kid":"k1","x":%q,"y":%q}]}`, enc(point[1:33]), enc(point[33:]))
-	}))
-	t.Cleanup(keys.Close)
-	handler, err := eventcatalog.New(eventcatalog.Config{Issuer: issuer, JWKSURL: keys.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return api{server.URL, key}
+	return api{issuer.Serve(t, handler)}
 }
 
-func (a api) token(t *testing.T, audience, scope string) string {
-	t.Helper()
-	now := time.Now()
-	token := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
-		"iss": issuer, "sub": "u-1", "aud": audience, "client_id": "mobile", "scope": scope, "region": "eu",
-		"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "jti": "t-1",
-	})
-	token.Header["typ"], token.Header["kid"] = "at+jwt", "k1"
-	signed, err := token.SignedString(a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed
-}
-
+// call sends a request with a token of these scopes.
 func (a api) call(t *testing.T, method, path, scope, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, a.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+a.token(t, "eventcatalog", scope))
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	got, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(got)
+	now := time.Now()
+	token := a.Sign(t, jwt.MapClaims{
+		"iss": a.Name, "sub": "u-1", "aud": "eventcatalog", "client_id": "mobile", "scope": scope, "region": "eu",
+		"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "jti": "t-1",
+	})
+	return a.Call(t, method, path, token, body)
 }
 
 const (
@@ -113,13 +62,8 @@ func TestEachOperationAsksForItsScope(t *testing.T) {
 			t.Errorf("%s %s with %s: status %d, want %d: %s", c.method, c.path, c.scope, got, c.want, body)
 		}
 	}
-	resp, err := http.Get(a.url + events)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != 401 {
-		t.Errorf("without a token: status %d, want 401", resp.StatusCode)
+	if got, body := a.Call(t, "GET", events, "", ""); got != 401 {
+		t.Errorf("without a token: status %d, want 401: %s", got, body)
 	}
 }
 
