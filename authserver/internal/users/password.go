@@ -15,13 +15,13 @@ import (
 // ErrPassword says that there is no such user, or that the password is not theirs. Which of the two, nobody is told.
 var ErrPassword = errors.New("users: wrong login or password")
 
-// ErrThrottled says that there were too many attempts, for this login or from this address, or that too many wait now.
+// ThrottledError says that there were too many attempts, for this login or from this address, or that too many wait now.
 // The password was not looked at.
-type ErrThrottled struct {
+type ThrottledError struct {
 	RetryAfter time.Duration
 }
 
-func (e ErrThrottled) Error() string {
+func (e ThrottledError) Error() string {
 	return fmt.Sprintf("users: too many attempts; try again in %s", e.RetryAfter)
 }
 
@@ -29,7 +29,7 @@ func (e ErrThrottled) Error() string {
 const maxLogin = 128
 
 // CheckPassword gives the user whose login and password these are. remoteAddr is where the attempt comes from, with or
-// without a port. It fails with ErrPassword, with ErrThrottled, or with the context's error.
+// without a port. It fails with ErrPassword, with ThrottledError, or with the context's error.
 //
 // It takes as long for an unknown user as for the user with the costliest hash, and throttles both alike. It does not
 // hide a difference between users whose hashes have different costs.
@@ -89,7 +89,7 @@ func (c *checks) run(ctx context.Context, check func() bool) (bool, error) {
 	case c.waiting <- struct{}{}:
 		defer func() { <-c.waiting }()
 	default:
-		return false, ErrThrottled{RetryAfter: time.Second}
+		return false, ThrottledError{RetryAfter: time.Second}
 	}
 	select {
 	case c.running <- struct{}{}:

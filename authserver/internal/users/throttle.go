@@ -38,7 +38,7 @@ func newThrottle(now func() time.Time) *throttle {
 // know gives a login a bucket of its own. It is not safe beside take.
 func (t *throttle) know(login string) { t.known[login] = &bucket{} }
 
-// take counts an attempt for both, or for neither and fails with ErrThrottled. giveBack uncounts it.
+// take counts an attempt for both, or for neither and fails with ThrottledError. giveBack uncounts it.
 func (t *throttle) take(login, remoteAddr string) (giveBack func(), err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -49,7 +49,7 @@ func (t *throttle) take(login, remoteAddr string) (giveBack func(), err error) {
 	byAddress := &t.addresses[maphash.String(t.seed, network(remoteAddr))%slots]
 	now := t.now()
 	if wait := max(byLogin.wait(now, loginBurst, loginEvery), byAddress.wait(now, addressBurst, addressEvery)); wait > 0 {
-		return nil, ErrThrottled{RetryAfter: wait}
+		return nil, ThrottledError{RetryAfter: wait}
 	}
 	byLogin.take(now, loginEvery)
 	byAddress.take(now, addressEvery)

@@ -143,7 +143,7 @@ func fail(t *testing.T, d *Directory, login string, address func(i int) string) 
 	t.Helper()
 	for i := range 10 * addressBurst {
 		_, err := d.CheckPassword(t.Context(), oauth.DefaultTenant, login, "wrong", address(i))
-		var throttled ErrThrottled
+		var throttled ThrottledError
 		if errors.As(err, &throttled) {
 			return i, throttled.RetryAfter
 		}
@@ -186,7 +186,7 @@ func TestThrottleByAddress(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	var throttled ErrThrottled
+	var throttled ThrottledError
 	for address, want := range map[string]bool{"[2001:db8::2]:2": true, "2001:db8::3": true, "[2001:db8:0:1::1]:1": false, "192.0.2.1:1": false} {
 		_, err := d.CheckPassword(t.Context(), oauth.DefaultTenant, "alice", "alice-demo", address)
 		if errors.As(err, &throttled) != want {
@@ -228,7 +228,7 @@ func TestChecksAreBounded(t *testing.T) {
 	for len(c.waiting) < maxWaiting { // the rest of the places, taken directly
 		c.waiting <- struct{}{}
 	}
-	if _, err := c.run(t.Context(), func() bool { return true }); !errors.As(err, &ErrThrottled{}) {
+	if _, err := c.run(t.Context(), func() bool { return true }); !errors.As(err, &ThrottledError{}) {
 		t.Error("a crowd was let in:", err)
 	}
 	close(release)

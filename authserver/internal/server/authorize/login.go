@@ -83,7 +83,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 
 // loginFailed never tells whether the user exists.
 func (h *Handler) loginFailed(v *visit, name string, err error) {
-	throttled := users.ErrThrottled{}
+	throttled := users.ThrottledError{}
 	switch {
 	case errors.As(err, &throttled):
 		seconds := int(math.Ceil(max(throttled.RetryAfter, time.Second).Seconds()))
