@@ -147,7 +147,8 @@ func (s *keySource) fetch(ctx context.Context) (*keySet, error) {
 }
 
 // parse reads a JWK Set. A key that we cannot use (another kind, meant for encryption, without an id) is left out, as RFC
-// 7517 section 5 asks, so that one such key does not take the others with it.
+// 7517 section 5 asks, so that one such key does not take the others with it. So is one published with its private part:
+// everybody can sign with it.
 func (s *keySource) parse(body []byte) (map[string]jwt.Keyfunc, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -157,9 +158,16 @@ func (s *keySource) parse(body []byte) (map[string]jwt.Keyfunc, error) {
 	}
 	keys := make(map[string]jwt.Keyfunc, len(set.Keys))
 	for i, raw := range set.Keys {
-		var about struct{ Kid, Kty, Use string }
+		var about struct {
+			Kid, Kty, Use string
+			Private       json.RawMessage `json:"d"` // of every kind of key pair (RFC 7518 section 6, RFC 8037)
+		}
 		if err := json.Unmarshal(raw, &about); err != nil || about.Kid == "" || about.Kty == "oct" || about.Use != "" && about.Use != "sig" {
 			s.logger.Debug("a key of the issuer's set is left out", "index", i, "kty", about.Kty, "use", about.Use)
+			continue
+		}
+		if about.Private != nil {
+			s.logger.Warn("a key of the issuer's set is left out: its private part is published; the issuer must withdraw it", "index", i)
 			continue
 		}
 		key, err := keyfunc.NewJWKJSON(raw)

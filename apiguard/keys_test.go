@@ -131,3 +131,17 @@ func TestKeysThatCannotBeUsedAreLeftOut(t *testing.T) {
 		t.Errorf("status %d, want 200: one odd key took the others with it", resp.StatusCode)
 	}
 }
+
+// TestKeyPublishedWithItsPrivatePart: everybody can sign with it, so nothing it has signed is believed.
+func TestKeyPublishedWithItsPrivatePart(t *testing.T) {
+	r := newRig(t)
+	leaked := newES256(t, "leaked")
+	jwk := leaked.jwk(t)
+	jwk["d"] = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"
+	r.issuer.publish(jwk, r.key.jwk(t))
+	h := r.guard(t, "eventcatalog.read")
+	wantRefusal(t, call(h, "Bearer "+leaked.good(t)), http.StatusUnauthorized, "invalid_token")
+	if resp := call(h, "Bearer "+r.key.good(t)); resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d for another key of the set, want 200", resp.StatusCode)
+	}
+}

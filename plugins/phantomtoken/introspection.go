@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,10 +15,12 @@ import (
 	"time"
 )
 
-// introspection asks the issuer for phantom tokens (RFC 7662, answered as application/jwt).
+// introspection asks the issuer for the JWT behind a reference, in the issuer's own dialect.
 type introspection struct {
 	endpoint      string
-	authorization string
+	authorization string // empty when the credentials are in the form
+	credentials   string // the end of the form
+	dialect       dialect
 	client        *http.Client
 }
 
@@ -55,26 +56,37 @@ func newClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-func newIntrospection(cfg Config, client *http.Client) *introspection {
-	// RFC 6749 section 2.3.1: both are form-encoded before they are joined.
-	credentials := url.QueryEscape(cfg.ClientID) + ":" + url.QueryEscape(cfg.ClientSecret)
-	return &introspection{
-		endpoint:      cfg.IntrospectionEndpoint,
-		authorization: "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials)),
-		client:        client,
+func newIntrospection(cfg Config, client *http.Client) (*introspection, error) {
+	dialect, err := cfg.Answer.dialect()
+	if err != nil {
+		return nil, err
 	}
+	i := &introspection{endpoint: cfg.IntrospectionEndpoint, dialect: dialect, client: client}
+	switch cfg.ClientAuth {
+	case "", ClientAuthBasic:
+		// RFC 6749 section 2.3.1: both are form-encoded before they are joined.
+		credentials := url.QueryEscape(cfg.ClientID) + ":" + url.QueryEscape(cfg.ClientSecret)
+		i.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))
+	case ClientAuthPost:
+		i.credentials = "&" + url.Values{"client_id": {cfg.ClientID}, "client_secret": {cfg.ClientSecret}}.Encode()
+	default:
+		return nil, fmt.Errorf("ClientAuth %q is not known", string(cfg.ClientAuth))
+	}
+	return i, nil
 }
 
 // ask asks for reference narrowed to ask. The JWT of the answer still has to be verified.
 func (i *introspection) ask(ctx context.Context, reference string, ask *Ask) (answer, error) {
-	form := ask.form + "&token=" + url.QueryEscape(reference)
+	form := i.dialect.parameter + "=" + url.QueryEscape(reference) + ask.form + i.credentials
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, i.endpoint, strings.NewReader(form))
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: %w", ErrIssuer, err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/jwt")
-	req.Header.Set("Authorization", i.authorization)
+	req.Header.Set("Accept", i.dialect.accept)
+	if i.authorization != "" {
+		req.Header.Set("Authorization", i.authorization)
+	}
 	// Asking twice does no harm. This entry is not sent; it lets the transport ask again on a new connection when the
 	// issuer has just closed an idle one.
 	req.Header["Idempotency-Key"] = nil
@@ -87,30 +99,26 @@ func (i *introspection) ask(ctx context.Context, reference string, ask *Ask) (an
 	if err != nil {
 		return answer{}, err
 	}
-	return readAnswer(resp, body)
+	return i.dialect.readAnswer(resp, body)
 }
 
-func readAnswer(resp *http.Response, body []byte) (answer, error) {
+func (d dialect) readAnswer(resp *http.Response, body []byte) (answer, error) {
 	switch {
 	case resp.StatusCode == http.StatusOK:
-		mediaType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-		if err != nil || mediaType != "application/jwt" {
-			return answer{}, fmt.Errorf("%w: it is not application/jwt", ErrIssuer)
-		}
-		found := answer{jwt: strings.TrimSpace(string(body))}
-		found.maxAge, found.limited = cacheLifetime(resp.Header.Values("Cache-Control"))
-		return found, nil
-	case resp.StatusCode == http.StatusNoContent:
+		return d.read(resp, body)
+	case resp.StatusCode == http.StatusNoContent && d.noContent:
 		return answer{}, ErrInactive
-	case resp.StatusCode == http.StatusForbidden && errorCode(body) == "insufficient_scope":
-		return answer{}, ErrInsufficient
 	case resp.StatusCode == http.StatusUnauthorized:
 		return answer{}, fmt.Errorf("%w: it refuses this gateway's client id or secret", ErrIssuer)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
 		reason := fmt.Sprintf("the issuer answered %d", resp.StatusCode)
 		return answer{}, &UnavailableError{retryAfter(resp.Header.Get("Retry-After")), reason}
 	}
-	return answer{}, fmt.Errorf("%w: status %d %q", ErrIssuer, resp.StatusCode, errorCode(body))
+	code := errorCode(body)
+	if err := d.refused(resp.StatusCode, code); err != nil {
+		return answer{}, err
+	}
+	return answer{}, fmt.Errorf("%w: status %d %q", ErrIssuer, resp.StatusCode, code)
 }
 
 // errorCode returns the "error" member of an OAuth error, if it looks like a code at all.

@@ -140,7 +140,8 @@ func (s *keySet) fetch(ctx context.Context) (*keys, error) {
 }
 
 // parseKeys reads the signing keys of a key set, each for itself: RFC 7517 section 5 says to ignore those one cannot
-// read. Symmetric keys are never used: who can verify with one can sign with it.
+// read. Symmetric keys are never used: who can verify with one can sign with it. Nor are keys published with their private
+// part: everybody can sign with those.
 func parseKeys(body []byte) (map[string]keyfunc.Keyfunc, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -154,8 +155,10 @@ func parseKeys(body []byte) (map[string]keyfunc.Keyfunc, error) {
 			ID   string `json:"kid"`
 			Type string `json:"kty"`
 			Use  string `json:"use"`
+
+			Private json.RawMessage `json:"d"` // of every kind of key pair (RFC 7518 section 6, RFC 8037)
 		}
-		if json.Unmarshal(raw, &k) != nil || k.ID == "" || k.Type == "oct" || k.Use != "" && k.Use != "sig" {
+		if json.Unmarshal(raw, &k) != nil || k.ID == "" || k.Type == "oct" || k.Private != nil || k.Use != "" && k.Use != "sig" {
 			continue
 		}
 		if parsed, err := keyfunc.NewJWKJSON(raw); err == nil && byID[k.ID] == nil {

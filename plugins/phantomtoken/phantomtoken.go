@@ -1,8 +1,9 @@
 // Package phantomtoken turns a reference, the opaque string a client holds, into a phantom token: a JWT for one
 // route's audience and scopes.
 //
-// A Swapper answers from its cache, or else asks the issuer by introspection (RFC 7662, application/jwt), once for all
-// that wait for the same answer. What the issuer says is verified before anybody gets it and before it is cached. The
+// A Swapper answers from its cache, or else asks the issuer, once for all that wait for the same answer: its own by
+// introspection (RFC 7662, application/jwt), a foreign one in the way that one has (see Answer). What the issuer says is
+// verified before anybody gets it and before it is cached. The
 // cache holds facts beside each token, so that a policy judges a hit as it judges a miss, without parsing anything.
 //
 // The package decides whether a token is what was asked for, not whether that is enough for a route: see package
@@ -17,9 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/phantomgate/phantomgate/plugins/policy"
@@ -29,10 +28,17 @@ import (
 type Config struct {
 	// Issuer is the issuer's name as in `iss`; Tenant the one whose tokens are taken.
 	Issuer, Tenant string
-	// IntrospectionEndpoint and JWKSURI are where the issuer is asked.
+	// Answer is how the issuer answers; AnswerPhantom when empty. Every other one is a foreign issuer's.
+	Answer Answer
+	// Accept is what passes of a foreign issuer only.
+	Accept Accept
+	// IntrospectionEndpoint and JWKSURI are where the issuer is asked. With AnswerTokenExchange the first one is the
+	// token endpoint.
 	IntrospectionEndpoint, JWKSURI string
 	// ClientID and ClientSecret authenticate this gateway to the issuer.
 	ClientID, ClientSecret string
+	// ClientAuth is how; ClientAuthBasic when empty.
+	ClientAuth ClientAuth
 	// Timeout bounds one introspection together with the verification of its answer.
 	Timeout time.Duration
 
@@ -88,12 +94,13 @@ type Ask struct {
 	audience string
 	scopes   []string // sorted
 	id       [16]byte // stands for issuer, tenant, audience and scopes in every cache key
-	form     string   // the constant part of the introspection request
+	form     string   // the constant part of the request to the issuer; begins with "&" unless empty
 }
 
 // Swapper swaps references for phantom tokens. It is safe for concurrent use.
 type Swapper struct {
 	issuer, tenant string
+	references     references
 
 	store    *store
 	negative *negativeStore
@@ -120,6 +127,10 @@ func New(cfg Config) (*Swapper, error) {
 	if err != nil {
 		return nil, err
 	}
+	source, err := newIntrospection(cfg, client)
+	if err != nil {
+		return nil, err
+	}
 	maxInFlight := cfg.MaxInFlight
 	if maxInFlight == 0 {
 		maxInFlight = defaultMaxInFlight
@@ -129,18 +140,25 @@ func New(cfg Config) (*Swapper, error) {
 	asks.joinable, asks.now = cfg.MaxAge, cfg.Now
 	return &Swapper{
 		issuer: cfg.Issuer, tenant: cfg.Tenant,
+		references: references{foreign: cfg.foreign(), jwt: cfg.Accept.JWTReferences},
+
 		store:    store,
 		negative: newNegativeStore(cfg.NegativeEntries, cfg.NegativeMaxAge),
 		flights:  asks,
 		breaker:  newBreaker(),
-		source:   newIntrospection(cfg, client),
+		source:   source,
 		verifier: newVerifier(cfg, newKeySet(cfg, client)),
 		maxAge:   cfg.MaxAge, logger: cfg.Logger, now: cfg.Now, jitter: randomJitter,
 	}, nil
 }
 
+func (c Config) foreign() bool { return c.Answer != "" && c.Answer != AnswerPhantom }
+
 func (c Config) check() error {
 	var errs []error
+	if c.Accept != (Accept{}) && !c.foreign() {
+		errs = append(errs, errors.New("Accept is for foreign issuers only"))
+	}
 	for _, f := range []struct{ name, value string }{
 		{"Issuer", c.Issuer}, {"Tenant", c.Tenant}, {"IntrospectionEndpoint", c.IntrospectionEndpoint},
 		{"JWKSURI", c.JWKSURI}, {"ClientID", c.ClientID}, {"ClientSecret", c.ClientSecret},
@@ -169,7 +187,9 @@ func (c Config) check() error {
 // Ask prepares what a route asks for; scopes must be sorted, at most policy.MaxScopes, each once.
 func (s *Swapper) Ask(audience string, scopes []string) *Ask {
 	a := &Ask{audience: audience, scopes: slices.Clone(scopes)}
-	a.form = url.Values{"audience": {audience}, "scope": {strings.Join(scopes, " ")}}.Encode()
+	if form := s.source.dialect.form(audience, scopes); len(form) > 0 {
+		a.form = "&" + form.Encode()
+	}
 
 	var material []byte
 	for _, part := range append([]string{s.issuer, s.tenant, audience}, scopes...) {
@@ -185,7 +205,7 @@ func (s *Swapper) Ask(audience string, scopes []string) *Ask {
 // Swap returns the phantom token for reference and ask, and whether that was known without asking the issuer. It is now
 // that the caller begins. On an error there is no token, and the error is one of those of this package or ctx's own.
 func (s *Swapper) Swap(ctx context.Context, reference string, ask *Ask, now time.Time) (token Token, cached bool, err error) {
-	if len(reference) != referenceLength {
+	if !s.references.fit(len(reference)) {
 		return Token{}, true, ErrInactive
 	}
 	hit := &slot{key: keyOf(reference, ask)}
@@ -196,7 +216,7 @@ func (s *Swapper) Swap(ctx context.Context, reference string, ask *Ask, now time
 }
 
 func (s *Swapper) miss(ctx context.Context, reference string, ask *Ask, k key, now time.Time) (Token, bool, error) {
-	if !isReference(reference) {
+	if !s.references.has(reference) {
 		return Token{}, true, ErrInactive
 	}
 	if reason := s.negative.get(k, now); reason != nil {

@@ -21,11 +21,9 @@ import (
 // reference is in no key and no entry.
 type key [sha256.Size + 16]byte
 
-// keyOf hashes reference, which has referenceLength bytes.
+// keyOf hashes reference, which it reads where it stands: a copy of one of any length would be an allocation.
 func keyOf(reference string, ask *Ask) (k key) {
-	var buf [referenceLength]byte
-	copy(buf[:], reference)
-	sum := sha256.Sum256(buf[:])
+	sum := sha256.Sum256(unsafe.Slice(unsafe.StringData(reference), len(reference)))
 	copy(k[:], sum[:])
 	copy(k[sha256.Size:], ask.id[:])
 	return k

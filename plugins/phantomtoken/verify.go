@@ -2,6 +2,7 @@ package phantomtoken
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,10 +30,32 @@ const defaultTenant = "default"
 // claims are those of a phantom token that the gateway judges by.
 type claims struct {
 	jwt.RegisteredClaims
-	Scope    string           `json:"scope"`
-	AuthTime *jwt.NumericDate `json:"auth_time"`
-	ACR      string           `json:"acr"`
-	Tenant   string           `json:"tenant"`
+	Scope    string
+	AuthTime *jwt.NumericDate
+	ACR      string
+	Tenant   string
+}
+
+// UnmarshalJSON reads claims by their exact names (RFC 7519 section 2). The tags of encoding/json would also take a claim
+// "Tenant" or "ACR", which an issuer may have copied from what a user calls himself.
+func (c *claims) UnmarshalJSON(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	for name, to := range map[string]any{
+		"iss": &c.Issuer, "aud": &c.Audience, "exp": &c.ExpiresAt, "nbf": &c.NotBefore, "iat": &c.IssuedAt,
+		"scope": &c.Scope, "auth_time": &c.AuthTime, "acr": &c.ACR, "tenant": &c.Tenant,
+	} {
+		value, ok := members[name]
+		if !ok {
+			continue
+		}
+		if err := json.Unmarshal(value, to); err != nil {
+			return errors.New("the claim " + name + " has another type")
+		}
+	}
+	return nil
 }
 
 func newVerifier(cfg Config, keys *keySet) *verifier {

@@ -42,6 +42,11 @@ func TestVerify(t *testing.T) {
 		"more scopes than asked":      {nil, m{"scope": "orders.read orders.admin"}, ErrIssuer},
 		"scope as a list":             {nil, m{"scope": []string{"orders.read"}}, ErrIssuer},
 		"other tenant":                {nil, m{"tenant": "acme"}, ErrIssuer},
+		"Tenant is another claim":     {nil, m{"Tenant": "acme"}, nil},
+		"EXP is not exp":              {nil, m{"exp": nil, "EXP": at(time.Minute)}, ErrIssuer},
+		"Iat is not iat":              {nil, m{"iat": nil, "Iat": at(0)}, ErrIssuer},
+		"Iss is not iss":              {nil, m{"iss": nil, "Iss": testIssuer}, ErrIssuer},
+		"AUD is not aud":              {nil, m{"aud": nil, "AUD": "orders"}, ErrIssuer},
 		"ID token":                    {m{"typ": "JWT"}, nil, ErrIssuer},
 		"no typ":                      {m{"typ": nil}, nil, ErrIssuer},
 		"security event":              {m{"typ": "secevent+jwt"}, nil, ErrIssuer},
@@ -117,6 +122,7 @@ func TestSymmetricAndForeignKeysAreIgnored(t *testing.T) {
 	set := `{"keys":[
 		{"kty":"oct","kid":"a","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"},
 		{"kty":"EC","kid":"b","use":"enc","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},
+		{"kty":"EC","kid":"e","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"},
 		{"kty":"future","kid":"c"}, {"kty":"EC"}, 7,
 		{"kty":"EC","kid":"d","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`
 	keys, err := parseKeys([]byte(set))
