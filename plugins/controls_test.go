@@ -47,7 +47,7 @@ var controls = []control{
 	{"a lost probe keeps the breaker open", "phantomtoken/phantomtoken.go", "if change := s.breaker.leave(", "if v == unknown {\n\t\t\treturn\n\t\t}\n\t\tif change := s.breaker.leave(", "TestPanickingProbe"},
 	{"leaked keys are used", "phantomtoken/keys.go", `k.Private != nil ||`, "", "TestSymmetricAndForeignKeysAreIgnored"},
 	{"claims are read in any case", "phantomtoken/verify.go", "value, ok := members[name]", "value, ok := members[name]; if !ok { value, ok = members[strings.ToUpper(name)] }", "TestVerify"},
-	{"one that hangs up ends it for all "phantomtoken/flight.go", "if fl.waiting == 0 {", "if true {", "TestFlightOutlivesAWaiter"},
+	{"one that hangs up ends it for all", "phantomtoken/flight.go", "if fl.waiting == 0 {", "if true {", "TestFlightOutlivesAWaiter"},
 	{"the negative cache grows", "phantomtoken/negative.go", "len(n.young) >= n.limit", "false", "TestFloodOfReferencesLeavesGoodTokens"},
 	{"the policy is not judged on hits", "gateway/gateway.go", "refusal := route.Judge(token.Facts, now); refusal != nil {", "refusal := route.Judge(token.Facts, now); refusal != nil && !cached {", "TestPolicyIsJudgedOnHits"},
 	{"identity headers pass", "gateway/gateway.go", "	o.identity.remove(r.Header)\n", "", "TestApplyLeavesOneAuthorization"},
