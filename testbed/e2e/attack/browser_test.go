@@ -12,7 +12,11 @@ import (
 )
 
 // fields is what a page's form would send, with these values filled in.
-func fields(page *browser.Page, pairs ...string) url.Values {
+func fields(t *testing.T, page *browser.Page, pairs ...string) url.Values {
+	t.Helper()
+	if page.Form == nil {
+		t.Fatalf("no form: %d at %s", page.Status, page.URL)
+	}
 	return rptest.With(page.Form.Hidden, pairs...)
 }
 
@@ -49,13 +53,13 @@ func TestAFormOfAnotherSite(t *testing.T) {
 		action string
 		fields url.Values
 	}{
-		"login with the attacker's account": {"/oauth/login", fields(loginPage, "login", "bob", "password", rptest.Password("bob"))},
+		"login with the attacker's account": {"/oauth/login", fields(t, loginPage, "login", "bob", "password", rptest.Password("bob"))},
 		"login without a ticket":            {"/oauth/login", rptest.Form("login", "bob", "password", rptest.Password("bob"))},
-		"consent to the attacker's request": {"/oauth/consent", fields(consentPage, "decision", "allow")},
+		"consent to the attacker's request": {"/oauth/consent", fields(t, consentPage, "decision", "allow")},
 		"consent without a ticket":          {"/oauth/consent", rptest.Form("decision", "allow")},
-		"consent with a login's ticket":     {"/oauth/consent", fields(loginPage, "decision", "allow")},
-		"login with a consent's ticket":     {"/oauth/login", fields(consentPage, "login", "bob", "password", rptest.Password("bob"))},
-		"logout":                            {"/oauth/logout/confirm", fields(logoutPage, "decision", "leave")},
+		"consent with a login's ticket":     {"/oauth/consent", fields(t, loginPage, "decision", "allow")},
+		"login with a consent's ticket":     {"/oauth/login", fields(t, consentPage, "login", "bob", "password", rptest.Password("bob"))},
+		"logout":                            {"/oauth/logout/confirm", fields(t, logoutPage, "decision", "leave")},
 		"logout without a ticket":           {"/oauth/logout/confirm", rptest.Form("decision", "leave")},
 	} {
 		for _, origin := range []*url.URL{evil, mustParse(t, w.URL+"/")} { // even if the origin could be made to look like ours
@@ -71,6 +75,30 @@ func TestAFormOfAnotherSite(t *testing.T) {
 	a := rptest.Web().Ask("openid", "prompt", "none", "id_token_hint", tokens.ID)
 	if w.Answer(t, w.Open(t, victim, a), a).Get("code") == "" {
 		t.Error("the victim's browser is not alice's any more")
+	}
+}
+
+// TestATicketIsForOnePage posts what one page was given as that of another, in the right browser.
+func TestATicketIsForOnePage(t *testing.T) {
+	w := rptest.New(t, rptest.Options{})
+	b := w.Browser(t)
+	w.LogIn(t, b, "alice", rptest.Web().Ask("openid"))
+	pages := map[string]*browser.Page{
+		"/oauth/login":   w.Open(t, b, rptest.Web().Ask("openid", "prompt", "login")),
+		"/oauth/consent": w.Open(t, b, rptest.Web().Ask("openid catalogue.read")),
+	}
+	var err error
+	if pages["/oauth/logout/confirm"], err = b.Open(t.Context(), w.URL+"/oauth/logout"); err != nil {
+		t.Fatal(err)
+	}
+	for of, page := range pages {
+		for action := range pages {
+			form := fields(t, page, "login", "alice", "password", rptest.Password("alice"), "decision", "stay")
+			got := rptest.Submit(t, b, &browser.Page{URL: page.URL, Form: &browser.Form{Action: action, Method: "post", Hidden: form}})
+			if refused := strings.Contains(got.Body, "no longer valid"); refused == (action == of) {
+				t.Errorf("the ticket of %s at %s: %d at %s", of, action, got.Status, got.URL)
+			}
+		}
 	}
 }
 
