@@ -3,6 +3,8 @@ package tokenhandler
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -83,7 +85,7 @@ func (f *refreshes) join(key [sha256.Size]byte, ask func(context.Context) (token
 	if f.closed || len(f.calls) >= maxRefreshes {
 		return nil, errUnavailable
 	}
-	call := &refreshCall{done: make(chan struct{}), err: errIssuer} // what stands if ask panics
+	call := &refreshCall{done: make(chan struct{})}
 	f.calls[key] = call
 	f.running.Add(1)
 	go func() {
@@ -91,7 +93,9 @@ func (f *refreshes) join(key [sha256.Size]byte, ask func(context.Context) (token
 		ctx, cancel := context.WithTimeout(context.Background(), f.timeout)
 		defer cancel()
 		defer func() {
-			_ = recover() // callers get errIssuer
+			if p := recover(); p != nil { // in a goroutine of its own it would end the whole process
+				call.err = fmt.Errorf("%w: panic: %v\n%s", errIssuer, p, debug.Stack())
+			}
 			f.mu.Lock()
 			delete(f.calls, key)
 			f.mu.Unlock()

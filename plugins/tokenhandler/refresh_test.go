@@ -2,6 +2,7 @@ package tokenhandler
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -231,6 +232,22 @@ func TestRefreshesAreCoalesced(t *testing.T) {
 }
 
 // However often it is refreshed, a session ends when its login said.
+// A refresh that panics ends neither the process nor the session, and says in the log what it was.
+func TestRefreshThatPanics(t *testing.T) {
+	const canary = "pgrt_canary"
+	f := newRefreshes(time.Minute)
+	defer f.close()
+	for range 2 { // it is forgotten, so that the next one may do better
+		_, err := f.do(t.Context(), canary, func(context.Context) (tokens, error) { panic("a fault of ours") })
+		if !errors.Is(err, errIssuer) || !strings.Contains(err.Error(), "a fault of ours") || strings.Contains(err.Error(), canary) {
+			t.Errorf("a panic became %v", err)
+		}
+	}
+	if got, err := f.do(t.Context(), canary, func(context.Context) (tokens, error) { return tokens{AccessToken: "new"}, nil }); err != nil || got.AccessToken != "new" {
+		t.Errorf("after a panic: %v", err)
+	}
+}
+
 func TestAbsoluteEnd(t *testing.T) {
 	w := newWalk(t)
 	b := w.loggedIn()
