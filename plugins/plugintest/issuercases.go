@@ -117,8 +117,8 @@ func issuerDown(w *Walk) {
 }
 
 // manyAtOnce: every reference is another one, so nothing coalesces, and the
-// issuer answers none. Whatever the gateway's budget is, all are refused once
-// the issuer turns out to be too slow, and not one is passed or called 401.
+// issuer holds its answers and then gives none. Whatever the gateway's budget
+// is, all are refused, and not one is passed or called 401.
 func manyAtOnce(w *Walk) {
 	const clients = 200
 	hold := make(chan struct{})
