@@ -138,6 +138,7 @@ func New(cfg Config) (*Swapper, error) {
 	asks := newFlights[key, Token](cfg.Timeout, maxInFlight)
 	// The issuer may have read the token just before it was revoked: an answer is no younger than its question.
 	asks.joinable, asks.now = cfg.MaxAge, cfg.Now
+	asks.reserved, asks.favoured = maxInFlight/4, store.knew // a flood of made-up references leaves the known ones room
 	return &Swapper{
 		issuer: cfg.Issuer, tenant: cfg.Tenant,
 		references: references{foreign: cfg.foreign(), jwt: cfg.Accept.JWTReferences},
@@ -153,6 +154,9 @@ func New(cfg Config) (*Swapper, error) {
 }
 
 func (c Config) foreign() bool { return c.Answer != "" && c.Answer != AnswerPhantom }
+
+// narrows tells whether the issuer is asked for one audience and its scopes, or has but one answer for a reference.
+func (c Config) narrows() bool { return !c.foreign() || c.Answer == AnswerTokenExchange }
 
 func (c Config) check() error {
 	var errs []error

@@ -17,6 +17,8 @@ import (
 // verifier checks that a JWT is the phantom token that was asked for (RFC 9068 section 4).
 type verifier struct {
 	issuer, tenant string
+	narrows        bool // the issuer was asked for one audience alone
+	accept         Accept
 	keys           *keySet
 	now            func() time.Time
 	parser         *jwt.Parser
@@ -34,6 +36,8 @@ type claims struct {
 	AuthTime *jwt.NumericDate
 	ACR      string
 	Tenant   string
+	// Confirmation binds the token to a key (RFC 7800).
+	Confirmation json.RawMessage
 }
 
 // UnmarshalJSON reads claims by their exact names (RFC 7519 section 2). The tags of encoding/json would also take a claim
@@ -46,6 +50,7 @@ func (c *claims) UnmarshalJSON(data []byte) error {
 	for name, to := range map[string]any{
 		"iss": &c.Issuer, "aud": &c.Audience, "exp": &c.ExpiresAt, "nbf": &c.NotBefore, "iat": &c.IssuedAt,
 		"scope": &c.Scope, "auth_time": &c.AuthTime, "acr": &c.ACR, "tenant": &c.Tenant,
+		"cnf": &c.Confirmation,
 	} {
 		value, ok := members[name]
 		if !ok {
@@ -60,7 +65,7 @@ func (c *claims) UnmarshalJSON(data []byte) error {
 
 func newVerifier(cfg Config, keys *keySet) *verifier {
 	return &verifier{
-		issuer: cfg.Issuer, tenant: cfg.Tenant, keys: keys, now: cfg.Now,
+		issuer: cfg.Issuer, tenant: cfg.Tenant, narrows: cfg.narrows(), accept: cfg.Accept, keys: keys, now: cfg.Now,
 		parser: jwt.NewParser(
 			// An allow-list: neither "none" nor anything symmetric.
 			jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256", "PS256"}),
@@ -80,7 +85,7 @@ func (v *verifier) verify(ctx context.Context, raw string, ask *Ask) (policy.Fac
 	var c claims
 	var keyErr error
 	token, err := v.parser.ParseWithClaims(raw, &c, func(token *jwt.Token) (key any, err error) {
-		if err := checkHeader(token.Header); err != nil {
+		if err := v.checkHeader(token.Header); err != nil {
 			return nil, err
 		}
 		key, keyErr = v.keys.key(ctx, token)
@@ -95,9 +100,12 @@ func (v *verifier) verify(ctx context.Context, raw string, ask *Ask) (policy.Fac
 		return policy.Facts{}, fmt.Errorf("%w: its JWT is not valid", ErrIssuer)
 	}
 	if err := v.checkClaims(&c, ask); err != nil {
+		if err == ErrInsufficient {
+			return policy.Facts{}, err // which is no fault of the issuer's
+		}
 		return policy.Facts{}, fmt.Errorf("%w: %w", ErrIssuer, err)
 	}
-	scopes, err := scopeMask(c.Scope, ask.scopes)
+	scopes, err := v.scopeMask(c.Scope, ask.scopes)
 	if err != nil {
 		return policy.Facts{}, fmt.Errorf("%w: %w", ErrIssuer, err)
 	}
@@ -119,10 +127,10 @@ func undecided(err error) bool {
 
 // checkHeader refuses other kinds of JWT (an ID token, a security event), and extensions that would have to be
 // understood (RFC 7515 section 4.1.11).
-func checkHeader(header map[string]any) error {
+func (v *verifier) checkHeader(header map[string]any) error {
 	typ, _ := header["typ"].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
-	if typ != "at+jwt" {
+	if typ != "at+jwt" && !(v.accept.TypJWT && typ == "jwt") {
 		return errors.New("its JWT's typ is not at+jwt")
 	}
 	if _, critical := header["crit"]; critical {
@@ -134,7 +142,13 @@ func checkHeader(header map[string]any) error {
 // checkClaims checks what the parser has not: a phantom token names one audience, that of the route, and its tenant.
 func (v *verifier) checkClaims(c *claims, ask *Ask) error {
 	if len(c.Audience) != 1 || c.Audience[0] != ask.audience {
-		return errors.New("its JWT is not for this audience alone")
+		if err := v.checkOthers(c.Audience, ask.audience); err != nil {
+			return err
+		}
+	}
+	if len(c.Confirmation) > 0 {
+		// RFC 8705 and RFC 9449: it is for whoever holds a key, and nobody has shown one here.
+		return errors.New("its JWT is bound to a key (cnf)")
 	}
 	if c.IssuedAt == nil {
 		return errors.New("its JWT has no iat")
@@ -149,12 +163,30 @@ func (v *verifier) checkClaims(c *claims, ask *Ask) error {
 	return nil
 }
 
+// checkOthers judges an `aud` that is not the one audience alone. An issuer that was asked to narrow, and has not, is at
+// fault. One that cannot narrow says of a live token whom it is for, and when that is not the route's API, the token is
+// merely not enough. Without any audience a JWT is for everybody, which no issuer may say.
+func (v *verifier) checkOthers(audiences []string, wanted string) error {
+	switch named := slices.Contains(audiences, wanted); {
+	case len(audiences) == 0:
+		return errors.New("its JWT has no aud")
+	case !v.narrows && !named:
+		return ErrInsufficient
+	case v.accept.OtherAudiences && named:
+		return nil
+	}
+	return errors.New("its JWT is not for this audience alone")
+}
+
 // scopeMask returns which of the asked scopes a token carries. One that was not asked for would let the API be told
 // more than its route asks for.
-func scopeMask(scope string, asked []string) (mask uint64, err error) {
+func (v *verifier) scopeMask(scope string, asked []string) (mask uint64, err error) {
 	for name := range strings.FieldsSeq(scope) {
 		i, ok := slices.BinarySearch(asked, name)
 		if !ok {
+			if v.accept.OtherScopes {
+				continue
+			}
 			return 0, errors.New("its JWT carries a scope that was not asked for")
 		}
 		mask |= 1 << i
