@@ -31,7 +31,6 @@ type Options struct {
 // Store is the open database. It is safe for concurrent use.
 type Store struct {
 	path    string
-	log     *slog.Logger
 	reads   *sql.DB // point reads: many, short
 	lists   *sql.DB // lists: few, long; they never take a connection from the point reads
 	writes  *sql.DB // one connection, the writer's
@@ -56,7 +55,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if err := prepareFile(path, options.Logger); err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	s := &Store{path: path, log: options.Logger}
+	s := &Store{path: path}
 	if s.writes, err = open(path, 1, writePragmas()); err != nil {
 		return nil, err
 	}
