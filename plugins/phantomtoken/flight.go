@@ -14,6 +14,8 @@ import (
 type flights[K comparable, V any] struct {
 	timeout  time.Duration
 	limit    int           // flights at once
+	reserved int           // so many of them are for keys that are favoured
+	favoured func(K) bool  // asked only when it matters; may be nil when nothing is reserved
 	joinable time.Duration // how long after its start a flight can be joined; 0 sets no end
 	now      func() time.Time
 
@@ -74,7 +76,7 @@ func (f *flights[K, V]) join(k K, work func(context.Context) (V, error)) (*fligh
 		fl.waiting++
 		return fl, nil
 	}
-	if f.active >= f.limit {
+	if free := f.limit - f.active; free <= 0 || free <= f.reserved && !f.favoured(k) {
 		return nil, &UnavailableError{time.Second, "too many introspections are under way"}
 	}
 	ctx, cancel := context.WithTimeout(f.ctx, f.timeout)

@@ -59,6 +59,7 @@ const (
 	leastShard    = 256 << 10 // bytes a shard has at least, so that the largest token fits with room to spare
 	mostShards    = 256
 	expectedEntry = 1024
+	rememberedFor = 10 * time.Second // beyond its end, as known; see knew
 )
 
 func newStore(maxBytes int64, maxAge time.Duration) (*store, error) {
@@ -68,7 +69,7 @@ func newStore(maxBytes int64, maxAge time.Duration) (*store, error) {
 	cache, err := bigcache.New(context.Background(), bigcache.Config{
 		Shards:             int(shards),
 		HardMaxCacheSize:   int(mib),
-		LifeWindow:         maxAge + 2*time.Second, // whole seconds, rounded down
+		LifeWindow:         maxAge + rememberedFor, // whole seconds, rounded down
 		CleanWindow:        0,                      // no goroutine: each write clears what has ended
 		MaxEntriesInWindow: int(shards),
 		MaxEntrySize:       expectedEntry,
@@ -111,6 +112,12 @@ func (st *store) get(s *slot, now int64) (policy.Facts, bool) {
 		Scopes:   binary.LittleEndian.Uint64(entry[scopesAt:]),
 		ACR:      text[acrAt:headerAt],
 	}, true
+}
+
+// knew tells whether there is an entry of k, still served or not: the issuer said yes a moment ago.
+func (st *store) knew(k key) bool {
+	_, err := st.cache.Get((&slot{key: k}).name())
+	return err == nil
 }
 
 // put stores s.header under s.key until the given moment (Unix milliseconds).
