@@ -210,6 +210,27 @@ func TestTheSidesAreApart(t *testing.T) {
 	}
 }
 
+func TestNoRedirectToACleanPath(t *testing.T) {
+	issuer := authservertest.New(t, authservertest.Options{Config: machines})
+	for path, want := range map[string]int{
+		"/oauth//login": http.StatusNotFound, "/oauth/./login": http.StatusNotFound, "//oauth/login": http.StatusNotFound,
+		"/oauth/x/../login": http.StatusNotFound, "/": http.StatusNotFound, "/oauth/login/": http.StatusNotFound,
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), "POST", issuer.URL+path, strings.NewReader("password=x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultTransport.RoundTrip(request) // which follows nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, response.StatusCode, want)
+		}
+	}
+}
+
 func TestUnknownHostIsRefused(t *testing.T) {
 	issuer := authservertest.New(t, authservertest.Options{Config: machines})
 	for _, side := range []string{issuer.URL, issuer.Admin} {

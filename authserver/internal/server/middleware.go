@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"runtime/debug"
 	"strings"
 
@@ -28,6 +29,11 @@ func guard(next http.Handler, hosts map[string]bool, log *slog.Logger) http.Hand
 			wire.JSON(w, http.StatusMisdirectedRequest, wire.Refusal{
 				Code: oauth.InvalidRequest, Description: "this Host is not served here; its name belongs in `hosts` of the issuer's config",
 			})
+			return
+		}
+		if p := r.URL.Path; path.Clean(p) != strings.TrimSuffix(p, "/") && p != "/" {
+			// ServeMux would redirect to the clean path with 307, and the browser would post its password again.
+			wire.JSON(w, http.StatusNotFound, wire.Refusal{Code: oauth.NotFound, Description: "there is nothing at this path"})
 			return
 		}
 		next.ServeHTTP(w, r)
