@@ -28,16 +28,35 @@ type Issuer struct {
 	Issuer string `json:"issuer"`
 	// URL is where the issuer is reached; Issuer when empty.
 	URL string `json:"url,omitempty"`
-	// IntrospectionEndpoint is URL + "/oauth/introspect" when empty.
+	// IntrospectionEndpoint is URL + "/oauth/introspect" when empty. A foreign issuer's has no default.
 	IntrospectionEndpoint string `json:"introspectionEndpoint,omitempty"`
-	// JWKSURI is URL + "/oauth/jwks" when empty.
+	// JWKSURI is URL + "/oauth/jwks" when empty. A foreign issuer's has no default.
 	JWKSURI string `json:"jwksUri,omitempty"`
+	// TokenEndpoint is asked in place of IntrospectionEndpoint when Answer is "token-exchange".
+	TokenEndpoint string `json:"tokenEndpoint,omitempty"`
+
+	// Answer says how the issuer answers: "phantom" (when empty), or how a foreign one does, that is one which is not
+	// phantomgate's: "jwt", "json-jwt", "json-phantom-token" or "token-exchange" (see package phantomtoken).
+	Answer string `json:"answer,omitempty"`
+	// What follows is for foreign issuers and makes a promise of the gateway smaller, so each is said by name. None of it
+	// lets a JWT pass that the issuer has not signed, that does not name the route's audience, or that has ended.
+
+	// AcceptOtherAudiences lets JWTs pass that name other audiences beside the route's.
+	AcceptOtherAudiences bool `json:"acceptOtherAudiences,omitempty"`
+	// AcceptOtherScopes lets JWTs pass that carry scopes the route does not ask for; the API sees them.
+	AcceptOtherScopes bool `json:"acceptOtherScopes,omitempty"`
+	// AcceptTypJWT lets JWTs pass whose typ is "JWT" in place of "at+jwt" (RFC 9068).
+	AcceptTypJWT bool `json:"acceptTypJwt,omitempty"`
+	// AcceptJWTReferences lets clients send what looks like a JWT. The issuer is asked about it all the same.
+	AcceptJWTReferences bool `json:"acceptJwtReferences,omitempty"`
 
 	// ClientID is this gateway's name at the issuer. Its secret comes from exactly one of the three that follow.
 	ClientID         string `json:"clientId"`
 	ClientSecret     Secret `json:"clientSecret,omitempty"`
 	ClientSecretFile string `json:"clientSecretFile,omitempty"`
 	ClientSecretEnv  string `json:"clientSecretEnv,omitempty"`
+	// ClientAuth is how id and secret are sent (RFC 6749 section 2.3.1): "basic" (when empty), or "post".
+	ClientAuth string `json:"clientAuth,omitempty"`
 
 	// Tenant is the tenant whose tokens pass here; "default" when empty.
 	Tenant string `json:"tenant,omitempty"`

@@ -120,9 +120,11 @@ func build(cfg Config, secret string, opts Options) (*Gateway, error) {
 	table, _ := policy.Compile(rules(cfg.Routes)) // cfg has no faults
 	swapper, err := phantomtoken.New(phantomtoken.Config{
 		Issuer: cfg.Issuer.Issuer, Tenant: cfg.Issuer.Tenant,
-		IntrospectionEndpoint: cfg.Issuer.IntrospectionEndpoint, JWKSURI: cfg.Issuer.JWKSURI,
-		ClientID: cfg.Issuer.ClientID, ClientSecret: secret, Timeout: time.Duration(cfg.Issuer.Timeout),
-		MaxAge: time.Duration(cfg.Cache.MaxAge), MaxBytes: cfg.Cache.MaxBytes,
+		Answer: phantomtoken.Answer(cfg.Issuer.Answer), Accept: cfg.Issuer.accept(),
+		IntrospectionEndpoint: cfg.Issuer.asked(), JWKSURI: cfg.Issuer.JWKSURI,
+		ClientID: cfg.Issuer.ClientID, ClientSecret: secret, ClientAuth: phantomtoken.ClientAuth(cfg.Issuer.ClientAuth),
+		Timeout: time.Duration(cfg.Issuer.Timeout),
+		MaxAge:  time.Duration(cfg.Cache.MaxAge), MaxBytes: cfg.Cache.MaxBytes,
 		NegativeMaxAge: time.Duration(cfg.Cache.NegativeMaxAge), NegativeEntries: cfg.Cache.NegativeEntries,
 		Transport: opts.Transport, Logger: opts.Logger, Now: opts.Now,
 	})

@@ -62,6 +62,7 @@ func validate(c Config) []*Fault {
 		faults = append(faults, &Fault{Field: field, Problem: fmt.Sprintf(format, args...)})
 	}
 	validateIssuer(c.Issuer, fault)
+	validateForeign(c, fault)
 	validateCache(c.Cache, fault)
 	validateTokenHandler(c, fault)
 	for i, name := range c.IdentityHeaders {
@@ -86,6 +87,7 @@ func validateIssuer(i Issuer, fault func(field, format string, args ...any)) {
 	addresses := []struct{ field, value string }{
 		{"issuer.issuer", i.Issuer}, {"issuer.url", i.URL},
 		{"issuer.introspectionEndpoint", i.IntrospectionEndpoint}, {"issuer.jwksUri", i.JWKSURI},
+		{"issuer.tokenEndpoint", i.TokenEndpoint},
 	}
 	for _, a := range addresses {
 		if a.value == "" {
