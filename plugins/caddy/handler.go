@@ -72,6 +72,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	outcome.Apply(r)
+	switch { // {http.vars.phantom_token}, for logs
+	case outcome.Cached:
+		caddyhttp.SetVar(r.Context(), directive, "hit")
+	case r.Header["Authorization"] != nil: // no open route
+		caddyhttp.SetVar(r.Context(), directive, "miss")
+	}
 	return next.ServeHTTP(outcome.Writer(w), r)
 }
 

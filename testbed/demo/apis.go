@@ -11,15 +11,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/phantomgate/phantomgate/testbed/apis/account"
 	"github.com/phantomgate/phantomgate/testbed/apis/discount"
 	"github.com/phantomgate/phantomgate/testbed/apis/eventcatalog"
 	"github.com/phantomgate/phantomgate/testbed/apis/shoppingbasket"
+	"github.com/phantomgate/phantomgate/testbed/spa"
 )
 
 // basketSecret is the one of the client "shoppingbasket" in issuer.yaml.
 const basketSecret = "shoppingbasket-demo-secret"
 
-// startAPIs serves the three APIs, each on a loopback port of its own, and tells the gateway's settings of those it has
+// operatorSecret is the one of the client "operator" in issuer.yaml.
+const operatorSecret = "operator-demo-secret"
+
+// startAPIs serves the APIs and the shop, each on a loopback port of its own, and tells the gateway's settings of those it has
 // routes to.
 func (d *Demo) startAPIs(p plan, settings map[string]string, logger *slog.Logger) error {
 	issuer := "http://" + p.issuerListen.String()
@@ -56,19 +61,36 @@ func (d *Demo) startAPIs(p plan, settings map[string]string, logger *slog.Logger
 		return err
 	}
 	d.ShoppingbasketURL = "http://" + settings["SHOPPINGBASKET"]
-	return nil
+
+	own, err := account.New(account.Config{
+		Issuer: d.IssuerURL, JWKSURL: keys, TokenURL: issuer + "/oauth/token", RevocationsURL: d.AdminURL + "/admin/v1/revocations",
+		OperatorID: "operator", OperatorSecret: operatorSecret, Logger: part("account"),
+	})
+	if err != nil {
+		return err
+	}
+	if settings["ACCOUNT"], err = d.serve("account", "127.0.0.1:0", own, part("account")); err != nil {
+		return err
+	}
+
+	shop, err := spa.New()
+	if err != nil {
+		return err
+	}
+	settings["SHOP"], err = d.serve("shop", "127.0.0.1:0", shop, part("shop"))
+	return err
 }
 
-// serve serves an API until the demo ends, and gives the address.
+// serve serves a part until the demo ends, and gives the address.
 func (d *Demo) serve(name, address string, handler http.Handler, logger *slog.Logger) (string, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return "", fmt.Errorf("starting the API %s: %w", name, err)
+		return "", fmt.Errorf("starting the %s: %w", name, err)
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			d.failed <- fmt.Errorf("the API %s has ended: %w", name, err)
+			d.failed <- fmt.Errorf("the %s has ended: %w", name, err)
 		}
 	}()
 	d.stops = append(d.stops, func() error {

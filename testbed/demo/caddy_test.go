@@ -19,7 +19,9 @@ func TestTheCaddyfileAdapts(t *testing.T) {
 				t.Fatal(err)
 			}
 			settings := plan.settings("/data folder", "WARN")
-			settings["EVENTCATALOG"], settings["SHOPPINGBASKET"] = "127.0.0.1:1", "127.0.0.1:2"
+			for _, upstream := range []string{"EVENTCATALOG", "SHOPPINGBASKET", "ACCOUNT", "SHOP"} {
+				settings[upstream] = "127.0.0.1:1"
+			}
 			config, err := adapt(c.file, settings)
 			if err != nil {
 				t.Fatal(err)

@@ -7,9 +7,12 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,8 +24,11 @@ import (
 //go:embed issuer.yaml
 var issuerFile []byte
 
-// gatewaySecret is the one of the client "gateway" in issuer.yaml.
-const gatewaySecret = "gateway-demo-secret"
+// The secrets of the clients "gateway" and "spa" in issuer.yaml.
+const (
+	gatewaySecret = "gateway-demo-secret"
+	spaSecret     = "spa-demo-secret"
+)
 
 // shutdownTime is how long requests in flight may take when the demo ends.
 const shutdownTime = 5 * time.Second
@@ -49,7 +55,7 @@ func Start(ctx context.Context, opts Options) (_ *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Demo{GatewayURL: plan.gateway.url(plan.scheme), IssuerURL: plan.issuer.url(plan.scheme), AdminURL: plan.admin.url("http"), failed: make(chan error, 4)}
+	d := &Demo{GatewayURL: plan.gateway.url(plan.scheme), IssuerURL: plan.issuer.url(plan.scheme), AdminURL: plan.admin.url("http"), failed: make(chan error, 6)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -105,7 +111,7 @@ func (d *Demo) Close() error {
 	return errors.Join(errs...)
 }
 
-// openDataDir makes the folder in which everything is kept, with the secret that gateway and issuer share.
+// openDataDir makes the folder in which everything is kept, with the secrets of gateway and shop.
 func (d *Demo) openDataDir(dir string) (string, error) {
 	if dir == "" {
 		made, err := os.MkdirTemp("", "phantomgate-demo-")
@@ -124,10 +130,30 @@ func (d *Demo) openDataDir(dir string) (string, error) {
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		return "", fmt.Errorf("DATA_DIR: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(keys, "gateway.secret"), []byte(gatewaySecret+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("DATA_DIR: %w", err)
+	for name, secret := range map[string]string{"gateway.secret": gatewaySecret, "spa.secret": spaSecret} {
+		if err := os.WriteFile(filepath.Join(keys, name), []byte(secret+"\n"), 0o600); err != nil {
+			return "", fmt.Errorf("DATA_DIR: %w", err)
+		}
 	}
-	return dir, nil
+	return dir, makeCookieKey(filepath.Join(keys, "cookie.key"))
+}
+
+// makeCookieKey makes the key that seals the shop's cookies, unless the folder has one: who is signed in stays so.
+func makeCookieKey(name string) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("DATA_DIR: %w", err)
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	_, err = file.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("DATA_DIR: %w", err)
+	}
+	return nil
 }
 
 func (d *Demo) startIssuer(ctx context.Context, settings map[string]string, logger *slog.Logger) error {

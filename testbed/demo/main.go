@@ -41,8 +41,8 @@ func Main(ctx context.Context, getenv func(string) string, out, errOut io.Writer
 func complain(w io.Writer, err error) { fmt.Fprintln(w, "demo:", err) }
 
 func introduce(w io.Writer, d *Demo) {
-	fmt.Fprintf(w, "\nGateway    %s\nIssuer     %s\nAdmin API  %s/admin/v1\nDiscount   %s (off the gateway)\n",
-		d.GatewayURL, d.IssuerURL, d.AdminURL, d.DiscountURL)
+	fmt.Fprintf(w, "\nShop       %s/ (in your browser)\nGateway    %s\nIssuer     %s\nAdmin API  %s/admin/v1\nDiscount   %s (off the gateway)\n",
+		d.GatewayURL, d.GatewayURL, d.IssuerURL, d.AdminURL, d.DiscountURL)
 	if d.CAFile != "" {
 		fmt.Fprintf(w, "Authority  %s (for your browser to trust)\n", d.CAFile)
 	}

@@ -37,8 +37,8 @@ type file struct {
 	content          []byte
 }
 
-// New makes the handler of the site: "/" is the page, and each other file answers by its name. The page's views are
-// fragments of its address, so nothing else is needed; any other path answers 404.
+// New makes the handler of the site: "/" is the page, and each other file answers below "/shop/". The page's views
+// are fragments of its address, so nothing else is needed; any other path answers 404.
 func New() (http.Handler, error) {
 	entries, err := fs.ReadDir(site, "site")
 	if err != nil {
@@ -60,7 +60,7 @@ func New() (http.Handler, error) {
 		if name == "index.html" {
 			mux.Handle("GET /{$}", f)
 		} else {
-			mux.Handle("GET /"+name, f)
+			mux.Handle("GET /shop/"+name, f)
 		}
 	}
 	return protect(mux), nil

@@ -35,10 +35,11 @@ func TestServed(t *testing.T) {
 		{"GET", "/", 200, "text/html; charset=utf-8", "no-store"},
 		{"GET", "/?code=c&state=s", 200, "text/html; charset=utf-8", "no-store"},
 		{"HEAD", "/", 200, "text/html; charset=utf-8", "no-store"},
-		{"GET", "/app.js", 200, "text/javascript; charset=utf-8", "no-cache"},
-		{"GET", "/style.css", 200, "text/css; charset=utf-8", "no-cache"},
-		{"GET", "/mark.svg", 200, "image/svg+xml", "no-cache"},
-		{"GET", "/index.html", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/shop/app.js", 200, "text/javascript; charset=utf-8", "no-cache"},
+		{"GET", "/shop/style.css", 200, "text/css; charset=utf-8", "no-cache"},
+		{"GET", "/shop/mark.svg", 200, "image/svg+xml", "no-cache"},
+		{"GET", "/app.js", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/shop/index.html", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/site/app.js", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/spa.go", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/api/eventcatalog/events", 404, "text/plain; charset=utf-8", ""},
@@ -59,8 +60,8 @@ func TestServed(t *testing.T) {
 }
 
 func TestRevalidated(t *testing.T) {
-	etag := get(t, "GET", "/app.js", http.Header{}).Header.Get("ETag")
-	if resp := get(t, "GET", "/app.js", http.Header{"If-None-Match": {etag}}); resp.StatusCode != http.StatusNotModified || etag == "" {
+	etag := get(t, "GET", "/shop/app.js", http.Header{}).Header.Get("ETag")
+	if resp := get(t, "GET", "/shop/app.js", http.Header{"If-None-Match": {etag}}); resp.StatusCode != http.StatusNotModified || etag == "" {
 		t.Errorf("ETag %q: status %d", etag, resp.StatusCode)
 	}
 }

@@ -6,7 +6,7 @@ export function el(tag, attributes, ...children) {
     if (typeof value === 'function') node.addEventListener(name, value);
     else if (value !== false && value != null) node.setAttribute(name, value === true ? '' : value);
   }
-  node.append(...children.flat().filter((child) => child != null && child !== false));
+  node.append(...children.flat(2).filter((child) => child != null && child !== false).map((child) => (child instanceof Node ? child : String(child))));
   return node;
 }
 

@@ -5,11 +5,11 @@ import { el } from './dom.js';
 
 const remembered = 5; // calls shown
 const api = /^\/api\/([a-z]+)\//;
-const shownClaims = ['sub', 'aud', 'scope', 'client_id', 'region', 'act', 'exp', 'iss'];
+const shownClaims = ['sub', 'aud', 'scope', 'client_id', 'region', 'act', 'exp'];
 
 const calls = []; // the newest first
 let verified = null; // { audience, claims } of the last whoami
-let exchanged = null; // what the basket said of the discount
+let exchanged = null; // the claims that the discount API verified, when the basket called it
 let asking = false;
 
 // saw takes an answer of the gateway and shows it.
@@ -17,7 +17,7 @@ export function saw(answer) {
   const entry = { method: answer.method, path: answer.path, status: answer.status, took: answer.took, ...readTiming(answer.timing) };
   calls.unshift(entry);
   calls.length = Math.min(calls.length, remembered);
-  document.getElementById('last').textContent = `${describe(entry)}, ${entry.status}`;
+  document.getElementById('last').textContent = `${kindOf(entry)} · ${entry.status}`;
   draw();
 }
 
@@ -41,19 +41,14 @@ export async function explain() {
   if (!audience || asking || !isSignedIn()) return;
   asking = true;
   try {
-    const answer = await call('GET', `/api/${audience}/whoami`);
-    verified = { audience, ...answer };
+    verified = { audience, claims: (await call('GET', `/api/${audience}/whoami`)).claims };
+    exchanged = audience === 'shoppingbasket' ? (await call('GET', '/api/shoppingbasket/whoami/discount')).claims : exchanged;
   } catch {
-    verified = null; // what went wrong stands among the calls
+    verified = exchanged = null; // what went wrong stands among the calls
   } finally {
     asking = false;
     draw();
   }
-}
-
-export function basketAnswered(basket) {
-  exchanged = basket;
-  draw();
 }
 
 export function forget() {
@@ -61,10 +56,7 @@ export function forget() {
   draw();
 }
 
-const describe = ({ swap, status }) => {
-  if (status >= 400) return 'refused';
-  return { hit: 'from its cache', miss: 'asked the issuer' }[swap] ?? 'passed';
-};
+const kindOf = ({ swap, status }) => (status >= 400 ? 'refused' : swap || 'passed');
 
 const span = (ms) => (ms < 1 ? `${Math.round(ms * 1000)} µs` : `${ms.toFixed(1)} ms`);
 
@@ -83,9 +75,9 @@ function browserHop() {
   const stored = localStorage.length + sessionStorage.length;
   return hop('This page', isSignedIn() ? 'A session, but no token: its cookies are kept from every script.' : 'Nothing. You are not signed in.',
     facts([
-      ['Cookies a script can read', readable],
-      ['CSRF token in memory', csrfLength() ? `${csrfLength()} characters` : 'none'],
-      ['Kept in web storage', stored === 0 ? 'nothing' : `${stored} entries`],
+      ['readable cookies', readable],
+      ['CSRF token', csrfLength() ? `${csrfLength()} characters` : 'none'],
+      ['web storage', stored === 0 ? 'nothing' : `${stored} entries`],
     ]));
 }
 
@@ -93,17 +85,16 @@ function gatewayHop() {
   if (calls.length === 0) return hop('Gateway', 'It opens the cookies, and swaps the reference inside for a JWT. No call yet.');
   const rows = calls.map((c) => {
     const time = own(c);
-    const kind = c.status >= 400 ? 'refused' : c.swap ?? 'passed';
+    const kind = kindOf(c);
     return el('tr', {},
-      el('td', {}, el('span', { class: `tag ${kind}` }, kind)),
-      el('td', { class: 'path' }, `${c.method} ${c.path.replace(/^\/api\//, '')}`),
-      el('td', {}, String(c.status)),
+      el('td', {}, el('span', { class: `tag ${kind}` }, kind === 'refused' ? c.status : kind)),
+      el('td', { class: 'path' }, `${c.method} `, c.path.replace(/^\/api\//, '').split('/').flatMap((word, i) => (i ? [el('wbr'), `/${word}`] : [word]))),
       el('td', {}, time === null ? span(c.took) : span(time)));
   });
   const timed = calls.some((c) => c.gateway !== undefined);
   return hop('Gateway', 'It opens the cookies, and swaps the reference inside for a JWT, from its cache (hit) or the issuer (miss).',
     el('table', {}, el('caption', { class: 'visually-hidden' }, 'The last calls'),
-      el('thead', { class: 'visually-hidden' }, el('tr', {}, ['Swap', 'Call', 'Status', timed ? 'Time in the gateway' : 'Time'].map((h) => el('th', { scope: 'col' }, h)))),
+      el('thead', { class: 'visually-hidden' }, el('tr', {}, ['Swap', 'Call', timed ? 'Time in the gateway' : 'Time'].map((h) => el('th', { scope: 'col' }, h)))),
       el('tbody', {}, rows)));
 }
 
@@ -118,13 +109,10 @@ function claimText(name, value) {
 
 function apiHop() {
   if (!verified) return hop('API', 'It verifies a JWT itself and believes no header. No call yet.');
-  return hop(`API ${verified.audience}`, 'It verified this JWT itself: for this API and these scopes only.', facts(claimPairs(verified.claims)));
+  return hop(`API: ${verified.audience}`, 'It verified this JWT itself: for this API and these scopes only.', facts(claimPairs(verified.claims)));
 }
 
 function nextHop() {
-  const lead = 'The basket asks it for your discount, with a token exchanged for a narrower one.';
-  if (!exchanged) return hop('Next API', `${lead} Open your basket to see it.`);
-  const claims = exchanged.discount?.claims;
-  return hop('Next API discount', claims ? 'It verified the exchanged JWT: the same user, one right, and who acts.' : `${lead} You hold no such right, and neither does this page.`,
-    claims ? facts(claimPairs(claims)) : null);
+  if (!exchanged) return hop('Next API', 'The basket asks it for your discount, with a token exchanged for a narrower one. Open your basket to see it.');
+  return hop('Next API: discount', 'It verified the exchanged JWT: the same user, one right that this page does not have, and who acts for you.', facts(claimPairs(exchanged)));
 }

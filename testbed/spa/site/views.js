@@ -1,6 +1,6 @@
 // What the shop shows. Each view fetches what it needs and returns its elements.
 import { call, refresh, signIn, signOut, userInfo, Failure } from './agent.js';
-import { basketAnswered } from './hops.js';
+import { explain } from './hops.js';
 import { day, el, money, say, sum } from './dom.js';
 
 const basketPath = '/api/shoppingbasket/basket';
@@ -57,9 +57,12 @@ async function events() {
 
 function ticket(event) {
   const add = button('Add', 'other', async (node) => {
-    basketAnswered(await call('POST', basketPath, { event: event.id, quantity: 1 }));
-    node.textContent = 'Added ✓';
+    const now = await call('GET', basketPath); // another tab may have added one
+    const quantity = 1 + (now.lines.find((line) => line.event === event.id)?.quantity ?? 0);
+    await call('POST', basketPath, { event: event.id, quantity });
+    node.textContent = `Added (${quantity})`;
     say(`${event.name} is in your basket.`);
+    explain(); // beside it: the next click need not wait
   });
   add[0].setAttribute('aria-label', `Add ${event.name} to your basket`);
   return el('li', { class: 'ticket' },
@@ -69,25 +72,34 @@ function ticket(event) {
 
 async function basket() {
   const got = await call('GET', basketPath);
-  basketAnswered(got);
-  if (got.lines.length === 0) return [title('Your basket'), el('p', { class: 'lead' }, 'It is empty.'), el('p', {}, el('a', { class: 'go', href: '#/events' }, 'See the events'))];
-  return [title('Your basket'), bill(got), el('p', {}, el('a', { class: 'go', href: '#/checkout' }, 'To the checkout'))];
+  if (got.lines.length === 0) return empty('Your basket');
+  return [title('Your basket'), bill(got, remove), el('p', {}, el('a', { class: 'go', href: '#/checkout' }, 'To the checkout'))];
 }
 
-function bill(got) {
-  const row = (name, amount, kind) => el('tr', { class: kind }, el('th', { scope: 'row' }, name), el('td', {}, amount));
-  return el('table', { class: 'bill' }, el('caption', { class: 'visually-hidden' }, 'What it comes to'), el('tbody', {},
-    got.lines.map((line) => row(`${line.quantity} × ${line.name}`, sum(line.price * line.quantity))),
-    row('Discount', sum(-got.discount.amount)),
-    row('Total', sum(got.total), 'total')));
+async function remove({ event, name }) {
+  await call('POST', basketPath, { event, quantity: 0 });
+  say(`${name} is no longer in your basket.`);
+  dispatchEvent(new HashChangeEvent('hashchange')); // the basket is drawn anew
 }
 
 async function checkout() {
   const got = await call('GET', basketPath);
-  basketAnswered(got);
-  if (got.lines.length === 0) return [title('Checkout'), el('p', { class: 'lead' }, 'There is nothing to pay for yet.'), el('p', {}, el('a', { class: 'go', href: '#/events' }, 'See the events'))];
+  if (got.lines.length === 0) return empty('Checkout');
   return [title('Checkout'), el('p', { class: 'lead' }, 'This is a demo: nothing is charged and nothing is sent.'), bill(got),
     el('p', {}, el('a', { class: 'other', href: '#/basket' }, 'Back to the basket'))];
+}
+
+const empty = (heading) => [title(heading), el('p', { class: 'lead' }, 'Your basket is empty.'), el('p', {}, el('a', { class: 'go', href: '#/events' }, 'See the events'))];
+
+function bill(got, takeOut) {
+  const row = (name, amount, kind, last) => el('tr', { class: kind }, el('th', { scope: 'row' }, name), el('td', {}, amount), takeOut && el('td', {}, last ?? ''));
+  const lines = got.lines.map((line) => {
+    const out = takeOut && button('Remove', 'other', () => takeOut(line));
+    out?.[0].setAttribute('aria-label', `Remove ${line.name}`);
+    return row(`${line.quantity} × ${line.name}`, sum(line.total), null, out);
+  });
+  return el('table', { class: 'bill' }, el('caption', { class: 'visually-hidden' }, 'What it comes to'),
+    el('tbody', {}, lines, got.discount > 0 && row(`Discount of ${got.percent} %`, sum(-got.discount)), row('Total', sum(got.total), 'total')));
 }
 
 async function account() {
@@ -96,8 +108,7 @@ async function account() {
   return [title('Your account'),
     el('dl', { class: 'facts' }, rows.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])),
     el('section', {}, el('h2', {}, 'Renew'), el('p', { class: 'quiet' }, 'The gateway does this by itself before the token inside the cookies ends. Two tabs may do it at once.'), el('p', {}, button('Renew now', 'other', renewNow))),
-    el('section', {}, el('h2', {}, 'Revoke me'), el('p', { class: 'quiet' }, 'Ends everything that was ever allowed in your name, in every browser. The gateway may honour what it has in its cache for one more second; watch it.'), el('p', {}, button('Revoke me', 'danger', revokeMe))),
-    el('section', {}, el('h2', {}, 'Sign out'), el('p', {}, button('Sign out', 'other', signOut)))];
+    el('section', {}, el('h2', {}, 'Revoke me'), el('p', { class: 'quiet' }, 'Ends everything that was ever allowed in your name, in every browser. The gateway may honour what it has in its cache for one more second; watch it.'), el('p', {}, button('Revoke me', 'danger', revokeMe)))];
 }
 
 async function renewNow(node) {

@@ -1,0 +1,96 @@
+package browser
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// page is a page of somebody else's.
+func page(text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, "<!doctype html><title>foreign</title><p>%s</p><iframe name=f></iframe>", text)
+	})
+}
+
+// TestForeignPages lets pages of another site, and of a neighbour on the same site, to whom SameSite means nothing, do what
+// pages can do with the cookies of somebody who is signed in. Nothing happens and nothing is learnt.
+func TestForeignPages(t *testing.T) {
+	s := theShop(t)
+	browser := chromium(t)
+	own := open(t, browser, desktop, "light", s.url+"/")
+	own.signIn("alice")
+	address := serve(t, page("hello"))
+	basket := s.url + "/api/shoppingbasket/basket"
+	for name, foreign := range map[string]string{
+		"another site":                "http://127.0.0.1" + strings.TrimPrefix(address, "localhost"),
+		"a neighbour on the same one": "http://" + address,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, browser, desktop, "light", foreign)
+			p.sees("hello")
+			answers := p.answers(s.url)
+			for attempt, script := range map[string]string{
+				"read by fetch":      `fetch(` + quote(basket) + `, {credentials: "include"}).then((r) => r.text(), () => "refused")`,
+				"write by fetch":     `fetch(` + quote(basket) + `, {method: "POST", credentials: "include", headers: {"Content-Type": "application/json", "x-demo-csrf": "guess"}, body: '{"event":"e1","quantity":9}'}).then((r) => r.text(), () => "refused")`,
+				"read the session":   `fetch(` + quote(s.url+"/oauth-agent/session") + `, {credentials: "include"}).then((r) => r.text(), () => "refused")`,
+				"load as image":      `new Promise((done) => { const i = new Image(); i.onload = () => done("loaded"); i.onerror = () => done("refused"); i.src = ` + quote(s.url+"/shop/mark.svg") + `; })`,
+				"frame it":           `new Promise((done) => { const f = document.createElement("iframe"); f.onload = () => { try { done(f.contentDocument ? "readable" : "refused"); } catch { done("refused"); } }; f.src = ` + quote(s.url+"/") + `; document.body.append(f); })`,
+				"open a web socket":  `new Promise((done) => { const w = new WebSocket(` + quote("ws"+strings.TrimPrefix(basket, "http")) + `); w.onopen = () => done("opened"); w.onerror = () => done("refused"); })`,
+				"write without CORS": `fetch(` + quote(basket) + `, {method: "POST", mode: "no-cors", credentials: "include", body: '{"event":"e1","quantity":9}'}).then((r) => r.type === "opaque" ? "refused" : "answered")`,
+				"log out":            `fetch(` + quote(s.url+"/oauth-agent/logout") + `, {method: "POST", mode: "no-cors", credentials: "include"}).then((r) => r.type === "opaque" ? "refused" : "answered")`,
+			} {
+				if got := p.eval(script); got != "refused" {
+					t.Errorf("%s: %s", attempt, got)
+				}
+			}
+			p.eval(`(() => { const f = document.createElement("form"); f.method = "post"; f.enctype = "text/plain"; f.target = "f"; f.action = ` + quote(basket) + `; f.innerHTML = "<input name='{\"event\":\"e1\",\"quantity\":9,\"x\":\"' value='\"}'>"; document.body.append(f); return new Promise((done) => { document.querySelector("iframe[name=f]").onload = done; f.submit(); }); })()`)
+			// What no page may read has been answered all the same: with a refusal.
+			answered := answers()
+			for _, a := range answered {
+				if !strings.HasPrefix(a, "401 ") {
+					t.Errorf("the gateway answered %s", a)
+				}
+			}
+			if len(answered) < 4 {
+				t.Errorf("too few requests came as far as the gateway: %v", answered)
+			}
+		})
+	}
+	// The session goes on, and nothing was put into the basket. The page itself may do all of this.
+	own.click("nav", "Basket")
+	own.sees("Your basket is empty.")
+	if got := own.eval(`fetch("/oauth-agent/session").then((r) => r.json()).then((s) => s.isLoggedIn)`); got != "true" {
+		t.Errorf("the control: the page's own question is answered %s", got)
+	}
+}
+
+// answers collects, from now on, what the gateway answers to requests of the tab for an API or the agent, whether or not the
+// page may know: "401 /path".
+func (p *tab) answers(gateway string) func() []string {
+	var mu sync.Mutex
+	var seen []string
+	err := chromedp.Listen(p.ctx, func(event any) {
+		if e, ok := event.(*network.EventResponseReceived); ok && (strings.HasPrefix(e.Response.URL, gateway+"/api/") || strings.HasPrefix(e.Response.URL, gateway+"/oauth-agent/")) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen = append(seen, fmt.Sprintf("%d %s", e.Response.Status, strings.TrimPrefix(e.Response.URL, gateway)))
+		}
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return func() []string {
+		p.eval("1") // the browser has told all that came before this
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
+}

@@ -1,0 +1,101 @@
+package browser
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	eventsCall  = "GET /api/eventcatalog/events"
+	refreshCall = "POST /oauth-agent/refresh"
+)
+
+// TestPage goes through the shop against the stand-in.
+func TestPage(t *testing.T) {
+	browser := chromium(t)
+	s := newStandIn(t)
+	p := open(t, browser, desktop, "light", s.url+"/")
+	p.sees("Tickets for twelve evenings")
+	p.click("main", "Sign in")
+	p.sees("Midsummer Jazz on the Roof")
+	if address := p.eval(`location.href`); address != s.url+"/" {
+		t.Errorf("the issuer's answer is still in the address bar: %s", address)
+	}
+	p.sees("<img src=x onerror=alert(1)>") // as text
+	p.click("main", "Add")
+	p.sees("Added (")
+	p.click("nav", "Basket")
+	p.sees("€81.00")
+	p.click("main", "To the checkout")
+	p.sees("nothing is charged")
+	p.click("nav", "Account")
+	p.sees("Alice Arendt")
+	p.sees("43 µs") // 0.241 ms - 0.198 ms
+	p.click("header", "Sign out")
+	p.sees("Sign in to see what is on.")
+}
+
+// TestRefusedOnce lets an API refuse for ever although the session goes on: the page refreshes and tries once more, no
+// oftener.
+func TestRefusedOnce(t *testing.T) {
+	browser := chromium(t)
+	s := newStandIn(t)
+	s.set(401, eventsCall)
+	p := open(t, browser, desktop, "light", s.url+"/?code=c&state=s")
+	p.sees("The gateway refuses this session. Sign in again.")
+	if tries, refreshes := s.count(eventsCall), s.count(refreshCall); tries != 2 || refreshes != 1 {
+		t.Errorf("%d tries and %d refreshes", tries, refreshes)
+	}
+	s.set(503, eventsCall)
+	p.do(chromedp.Reload())
+	p.sees("The issuer is not available. Wait a moment, then try again.")
+	if refreshes := s.count(refreshCall); refreshes != 1 {
+		t.Errorf("a 503 was followed by a refresh")
+	}
+	s.set(0, eventsCall)
+	p.click("main", "Try again")
+	p.sees("Midsummer Jazz on the Roof")
+}
+
+// TestLoginFails shows a login that the agent does not take, with the next step.
+func TestLoginFails(t *testing.T) {
+	browser := chromium(t)
+	s := newStandIn(t)
+	s.set(400, "POST /oauth-agent/login/end")
+	p := open(t, browser, phone, "light", s.url+"/?code=c&state=other")
+	p.sees("That did not work")
+	if address := p.eval(`location.search`); address != "" {
+		t.Errorf("a code is left in the address bar: %s", address)
+	}
+}
+
+// TestLooks keeps what the views look like, to be looked at: nothing is wider than the screen.
+func TestLooks(t *testing.T) {
+	browser := chromium(t)
+	s := newStandIn(t)
+	for _, screen := range []size{phone, desktop} {
+		for _, scheme := range []string{"light", "dark"} {
+			name := screen.name + "-" + scheme + "-"
+			p := open(t, browser, screen, scheme, s.url+"/")
+			p.sees("Tickets for twelve evenings")
+			p.keep(name+"welcome", false)
+			p.click("main", "Sign in")
+			p.sees("Midsummer Jazz")
+			p.keep(name+"events", false)
+			p.click("main", "Add")
+			p.sees("Added (")
+			p.eval(`document.getElementById('panel').open = true`)
+			for _, view := range []string{"Basket", "Checkout", "Account"} {
+				p.click("nav", view)
+				p.awaits(`document.querySelector('nav [aria-current]').textContent === '` + view + `' && document.querySelector('main').ariaBusy === 'false'`)
+				if p.eval(`document.documentElement.scrollWidth > innerWidth`) != "false" {
+					t.Errorf("%s%s is wider than the screen", name, view)
+				}
+				p.keep(name+view, true)
+			}
+			p.click("header", "Sign out")
+			p.sees("Sign in to see what is on.")
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package browser
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/storage"
+	"github.com/chromedp/chromedp"
+)
+
+// signIn goes through the issuer's page as a person does.
+func (p *tab) signIn(user string) {
+	p.t.Helper()
+	p.click("main", "Sign in")
+	p.fillIn(user)
+	p.sees("Midsummer Jazz on the Roof")
+}
+
+// fillIn fills in the issuer's form.
+func (p *tab) fillIn(user string) {
+	p.t.Helper()
+	p.awaits(`document.querySelector("input[name=password]")`)
+	p.eval(`(document.querySelector("input[name=login]").value = ` + quote(user) + `, document.querySelector("input[name=password]").value = ` + quote(user+"-demo") + `)`)
+	p.click("main", "Sign in")
+}
+
+// status is what a call from the page itself is answered.
+func (p *tab) status(path string) string {
+	p.t.Helper()
+	return p.eval(`fetch(` + quote(path) + `).then((r) => r.status)`)
+}
+
+// TestShop is the way of a customer, from the first visit to the last.
+func TestShop(t *testing.T) {
+	s := theShop(t)
+	p := open(t, chromium(t), desktop, "light", s.url+"/")
+	p.signIn("alice")
+	if address := p.eval(`location.href`); address != s.url+"/" {
+		t.Errorf("the issuer's answer is still in the address bar: %s", address)
+	}
+	p.keep("shop-events", false)
+	p.click("main", "Add")
+	p.sees("Added (1)")
+	p.click("main", "Added (1)")
+	p.sees("Added (2)")
+	p.click("nav", "Basket")
+	p.sees("2 × Midsummer Jazz on the Roof")
+	p.sees("Discount of")
+	p.sees("discount.fullaccess")
+	p.sees(`{"sub":"shoppingbasket"}`)
+	p.keep("shop-basket", true)
+	p.click("main", "To the checkout")
+	p.sees("nothing is charged")
+	p.click("nav", "Account")
+	p.sees("Alice Arendt")
+	p.click("nav", "Basket")
+	p.click("main", "Remove")
+	p.sees("Your basket is empty.")
+	p.signOut(s)
+	if status := p.status("/api/eventcatalog/events"); status != "401" {
+		t.Errorf("after signing out: %s", status)
+	}
+	if left := p.cookies("demo"); len(left) != 0 {
+		t.Errorf("after signing out there are still %v", left)
+	}
+}
+
+// signOut leaves by the button, and says so to the issuer, should it ask.
+func (p *tab) signOut(s shop) {
+	p.t.Helper()
+	p.click("header", "Sign out")
+	p.awaits(`location.origin === ` + quote(s.issuer) + ` && document.readyState === "complete"`)
+	p.click("main", "Sign out")
+	p.sees("Sign in to see what is on.")
+}
+
+// cookies are the browser's whose names begin with "__Host-<prefix>-".
+func (p *tab) cookies(prefix string) []*network.Cookie {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	got, err := chromedp.Run(ctx, func(ctx context.Context, target *chromedp.Target) (storage.GetCookiesResult, error) {
+		return cdp.Call(ctx, target, storage.GetCookies, storage.GetCookiesParams{})
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return slices.DeleteFunc(got.Cookies, func(c *network.Cookie) bool { return !strings.HasPrefix(c.Name, "__Host-"+prefix+"-") })
+}
+
+// TestCookies looks at what the browser has stored, which no script can read.
+func TestCookies(t *testing.T) {
+	s := theShop(t)
+	p := open(t, chromium(t), phone, "light", s.url+"/")
+	p.signIn("alice")
+	var names []string
+	size := 0
+	for _, c := range p.cookies("demo") {
+		names = append(names, c.Name)
+		size += len(c.Name) + len(c.Value)
+		if !c.Secure || !c.HTTPOnly || c.SameSite != network.CookieSameSiteStrict || c.Path != "/" || c.Domain != "localhost" || !c.Session {
+			t.Errorf("%s is not as it must be: %+v", c.Name, flags(c))
+		}
+		if strings.Contains(c.Value, "pgat_") || strings.Contains(c.Value, "pgrt_") || strings.HasPrefix(c.Value, "eyJ") {
+			t.Errorf("%s holds a token in the clear", c.Name)
+		}
+	}
+	slices.Sort(names)
+	if want := []string{"__Host-demo-at", "__Host-demo-csrf", "__Host-demo-id", "__Host-demo-rt"}; !slices.Equal(names, want) || size > 8192 {
+		t.Errorf("cookies %v of %d bytes in all", names, size)
+	}
+	if readable := p.eval(`document.cookie`); readable != "" {
+		t.Errorf("a script can read %q", readable)
+	}
+	if kept := p.eval(`localStorage.length + sessionStorage.length`); kept != "0" {
+		t.Errorf("web storage holds %s entries", kept)
+	}
+}
+
+// flags is a cookie without its value, for messages.
+func flags(c *network.Cookie) network.Cookie {
+	shown := *c
+	shown.Value = "…"
+	return shown
+}
+
+// TestTwoTabsRefresh lets two tabs renew the session at once, with one refresh token between them: neither is thrown out.
+func TestTwoTabsRefresh(t *testing.T) {
+	s := theShop(t)
+	browser := chromium(t)
+	one := open(t, browser, desktop, "light", s.url+"/")
+	one.signIn("alice")
+	two := open(t, browser, desktop, "light", s.url+"/#/account")
+	two.sees("Alice Arendt")
+	one.click("nav", "Account")
+	one.sees("Alice Arendt")
+	for range 5 {
+		// Both begin when they hear of it, so that neither waits for the other's answer.
+		go_ := `new Promise((done) => { const c = new BroadcastChannel("test-go"); c.onmessage = () => { import("/shop/agent.js").then((a) => a.refresh()).then(done, (e) => done("failed: " + e.message)); }; c.postMessage("listening"); })`
+		results := make(chan string, 2)
+		ready := open(t, browser, phone, "light", s.url+"/shop/mark.svg")
+		ready.eval(`(window.heard = 0, window.c = new BroadcastChannel("test-go"), window.c.onmessage = () => { window.heard++; window.told?.(); }, 0)`)
+		for _, p := range []*tab{one, two} {
+			go func() { results <- p.eval(go_) }()
+		}
+		ready.eval(`new Promise((done) => { window.told = () => window.heard === 2 && done(); window.told(); })`)
+		ready.eval(`window.c.postMessage("go")`)
+		for range 2 {
+			if result := <-results; result != "true" {
+				t.Errorf("a refresh ended with %s", result)
+			}
+		}
+		for _, p := range []*tab{one, two} {
+			if status := p.status("/api/eventcatalog/events"); status != "200" {
+				t.Errorf("afterwards a call is answered %s", status)
+			}
+		}
+	}
+}
+
+// TestSignOutIsSeenElsewhere signs out in one tab, and another one says so by itself.
+func TestSignOutIsSeenElsewhere(t *testing.T) {
+	s := theShop(t)
+	browser := chromium(t)
+	one := open(t, browser, desktop, "dark", s.url+"/")
+	one.signIn("alice")
+	two := open(t, browser, phone, "dark", s.url+"/#/account")
+	two.sees("Alice Arendt")
+	one.click("header", "Sign out")
+	two.sees("You signed out in another tab.")
+	if text := two.text(); strings.Contains(text, "Alice") {
+		t.Errorf("the other tab still shows whose account it was:\n%s", text)
+	}
+	two.keep("shop-signed-out-elsewhere", false)
+	if status := two.status("/api/eventcatalog/events"); status != "401" {
+		t.Errorf("the other tab's call is answered %s", status)
+	}
+}
+
+// TestRevokedMidUse presses "revoke me" in one browser, which ends the session there and in another browser.
+func TestRevokedMidUse(t *testing.T) {
+	s := theShop(t)
+	one := open(t, chromium(t), desktop, "light", s.url+"/")
+	one.signIn("alice")
+	other := open(t, chromium(t), desktop, "light", s.url+"/")
+	other.signIn("alice")
+	bob := open(t, chromium(t), desktop, "light", s.url+"/")
+	bob.signIn("bob")
+	one.click("nav", "Account")
+	one.click("main", "Revoke me")
+	one.sees("Your session has ended")
+	one.sees("refused · 401")
+	one.keep("shop-revoked", false)
+	if left := one.cookies("demo"); len(left) != 0 {
+		t.Errorf("after the revocation there are still %d cookies", len(left))
+	}
+	other.click("nav", "Basket")
+	other.sees("Your session has ended")
+	if status := bob.status("/api/eventcatalog/events"); status != "200" {
+		t.Errorf("bob, whom nobody revoked, is answered %s", status)
+	}
+	one.signIn("alice") // and may come back
+}
+
+// TestConsent is somebody else's application: the issuer's page asks, and a no goes back to it.
+func TestConsent(t *testing.T) {
+	s := theShop(t)
+	address := serve(t, page("came back"))
+	callback := "http://127.0.0.1" + strings.TrimPrefix(address, "localhost") + "/callback"
+	p := open(t, chromium(t), phone, "light", s.issuer+"/oauth/authorize?"+url.Values{
+		"response_type": {"code"}, "client_id": {"partner"}, "redirect_uri": {callback}, "scope": {"openid eventcatalog.read"}, "state": {"s"},
+		"code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
+	}.Encode())
+	p.fillIn("bob")
+	p.sees("Allow Partner Travel?")
+	p.keep("issuer-consent", false)
+	p.click("main", "Deny")
+	p.sees("came back")
+	if query := p.eval(`location.search`); !strings.Contains(query, "error=access_denied") || strings.Contains(query, "code=") {
+		t.Errorf("it came back with %s", query)
+	}
+}
