@@ -31,6 +31,10 @@ type setting struct {
 //			url                     <address>    where it is reached, when that is not its name
 //			introspection_endpoint  <address>
 //			jwks_uri                <address>
+//			answer                  <kind>       for an issuer that is not phantomgate's; see docs/keep-your-issuer.md
+//			token_endpoint          <address>    with answer token-exchange, in place of introspection_endpoint
+//			client_auth             basic|post
+//			accept_other_audiences, accept_other_scopes, accept_typ_jwt, accept_jwt_references
 //			client                  <id>
 //			secret_file             <path>       or: secret_env <name>
 //			tenant                  <name>
@@ -112,10 +116,17 @@ func (r *report) issuer(line *caddyfile.Dispenser, i *gateway.Issuer) {
 		{keyword: "url", field: "issuer.url", set: text(&i.URL)},
 		{keyword: "introspection_endpoint", field: "issuer.introspectionEndpoint", set: text(&i.IntrospectionEndpoint)},
 		{keyword: "jwks_uri", field: "issuer.jwksUri", set: text(&i.JWKSURI)},
+		{keyword: "token_endpoint", field: "issuer.tokenEndpoint", set: text(&i.TokenEndpoint)},
+		{keyword: "answer", field: "issuer.answer", set: text(&i.Answer)},
+		{keyword: "accept_other_audiences", field: "issuer.acceptOtherAudiences", flag: &i.AcceptOtherAudiences},
+		{keyword: "accept_other_scopes", field: "issuer.acceptOtherScopes", flag: &i.AcceptOtherScopes},
+		{keyword: "accept_typ_jwt", field: "issuer.acceptTypJwt", flag: &i.AcceptTypJWT},
+		{keyword: "accept_jwt_references", field: "issuer.acceptJwtReferences", flag: &i.AcceptJWTReferences},
 		{keyword: "client", field: "issuer.clientId", set: text(&i.ClientID)},
 		{keyword: "secret_file", field: "issuer.clientSecretFile", set: text(&i.ClientSecretFile)},
 		{keyword: "secret_env", field: "issuer.clientSecretEnv", set: text(&i.ClientSecretEnv)},
 		{keyword: "secret", field: "issuer.clientSecret", set: noSecret},
+		{keyword: "client_auth", field: "issuer.clientAuth", set: text(&i.ClientAuth)},
 		{keyword: "tenant", field: "issuer.tenant", set: text(&i.Tenant)},
 		{keyword: "timeout", field: "issuer.timeout", set: duration(&i.Timeout)},
 	})
@@ -169,8 +180,14 @@ func (r *report) settings(line *caddyfile.Dispenser, own *setting, inside []sett
 	}
 }
 
-// value reads the one value behind a keyword.
+// value reads the one value behind a keyword, or sees that a flag has none.
 func (r *report) value(line *caddyfile.Dispenser, s setting) {
+	if s.flag != nil {
+		if *s.flag = true; len(line.RemainingArgs()) > 0 {
+			r.fault(line, "%s takes no value: it stands alone, or is left out", s.keyword)
+		}
+		return
+	}
 	words := r.words(line, 1)
 	switch {
 	case len(words) > 1:

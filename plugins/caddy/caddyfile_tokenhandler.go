@@ -53,9 +53,7 @@ func (r *report) tokenHandler(line *caddyfile.Dispenser) *gateway.TokenHandler {
 			*s.list = r.words(sub, 1)
 		} else if s, ok := named(flags, keyword); ok {
 			r.at(s.field, keyword, sub)
-			if *s.flag = true; len(sub.RemainingArgs()) > 0 {
-				r.fault(sub, "%s takes no value: it stands alone, or is left out", keyword)
-			}
+			r.value(sub, s)
 		} else if keyword == "cookie_key" {
 			r.cookieKey(sub, h)
 		} else {

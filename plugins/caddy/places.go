@@ -134,6 +134,20 @@ func label(keyword, rest string) string {
 		return "origin"
 	case "cookieKeys":
 		return "cookie_key"
+	case "introspectionEndpoint":
+		return "introspection_endpoint"
+	case "jwksUri":
+		return "jwks_uri"
+	case "authorizationEndpoint":
+		return "authorization_endpoint"
+	case "endSessionEndpoint":
+		return "end_session_endpoint"
+	case "tokenEndpoint":
+		return "token_endpoint"
+	case "revocationEndpoint":
+		return "revocation_endpoint"
+	case "userInfoEndpoint":
+		return "userinfo_endpoint"
 	case "redirectUri":
 		return "redirect_uri"
 	case "postLogoutRedirectUris":
