@@ -331,18 +331,17 @@ func (o Outcome) Writer(w http.ResponseWriter) http.ResponseWriter {
 
 // Apply makes r fit for the API: it removes every identity header that came from outside and sets Authorization to the
 // phantom token, or removes it on an open route and after a refusal. With a token handler it also removes the cookies,
-// but those that the route lists. An Upgrade stays only when it is to WebSocket. Call it before anything else adds
-// headers for the API. The header map of r is changed in place.
+// but those that the route lists. An Upgrade stays only when it is to WebSocket, and no trailer stays. Call it
+// before anything else adds headers for the API. The header map of r is changed in place.
 func (o Outcome) Apply(r *http.Request) {
 	if o.identity == nil {
 		o.identity = newIdentityTable(identityPatterns) // the zero Outcome: keep to the promise all the same
 	}
 	o.identity.remove(r.Header)
 	dropUpgrade(r.Header)
-	if len(r.Trailer) > 0 {
-		o.identity.remove(r.Trailer)
-		delete(r.Trailer, authorization)
-	}
+	// What is taken out of the trailers comes back when the body has been read, so none are forwarded, as RFC 9110
+	// section 6.5.1 allows.
+	r.Trailer = nil
 	if o.tokens != nil {
 		o.tokens.StripCookies(r.Header, o.cookies)
 	}
