@@ -1,10 +1,6 @@
 package authorize
 
 import (
-	"errors"
-	"io"
-	"mime"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,9 +13,6 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/server/idtoken"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/wire"
 )
-
-// maxRequest is the longest authorization request, in bytes. It travels in our forms, which wire.MaxForm bounds.
-const maxRequest = 16 << 10
 
 // registrationNotSupported is an error code of OpenID Connect Core 3.1.2.6.
 const registrationNotSupported = "registration_not_supported"
@@ -43,7 +36,7 @@ type request struct {
 
 // read reads the request, or answers: on a page as long as it is not certain where to redirect to, else by redirect.
 func (h *Handler) read(v *visit) bool {
-	text, err := encoded(v.w, v.r)
+	text, err := wire.Request(v.w, v.r)
 	if err != nil {
 		h.fail(v, err)
 		return false
@@ -62,29 +55,6 @@ func (h *Handler) read(v *visit) bool {
 		return false
 	}
 	return true
-}
-
-// encoded gives the parameters: the query of a GET, the body of a POST.
-func encoded(w http.ResponseWriter, r *http.Request) (string, error) {
-	tooLong := oauth.Errorf(oauth.InvalidRequest, "the request is longer than %d bytes", maxRequest)
-	if r.Method != http.MethodPost {
-		if len(r.URL.RawQuery) > maxRequest {
-			return "", tooLong
-		}
-		return r.URL.RawQuery, nil
-	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/x-www-form-urlencoded" {
-		return "", oauth.Errorf(oauth.InvalidRequest, "send the parameters as application/x-www-form-urlencoded")
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return "", tooLong
-	}
-	if err != nil {
-		return "", oauth.Errorf(oauth.InvalidRequest, "the body could not be read")
-	}
-	return string(body), nil
 }
 
 // target finds out whom to answer, and where. Until it has, an answer by redirect would make us an open redirector.

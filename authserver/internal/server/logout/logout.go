@@ -123,15 +123,12 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// parameters reads the query of a GET, the body of a POST.
 func parameters(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if r.Method == http.MethodPost {
-		return wire.Form(w, r)
+	encoded, err := wire.Request(w, r)
+	if err != nil {
+		return nil, err
 	}
-	if len(r.URL.RawQuery) > wire.MaxForm/4 { // it travels in our form
-		return nil, oauth.Errorf(oauth.InvalidRequest, "the request is too long")
-	}
-	return wire.ParseForm(r.URL.RawQuery)
+	return wire.ParseForm(encoded)
 }
 
 // hint reads id_token_hint. One that cannot be read counts as none, and the person is asked: the key that signed it may be

@@ -163,6 +163,8 @@ func TestLogout(t *testing.T) {
 		"an unknown client":    {url.Values{"client_id": {"nobody"}}, alice, "GET", 400, "Signing out did not work", nil},
 		"two clients": {url.Values{"client_id": {"other"}, "id_token_hint": {"partner u_alice s_now"}}, alice, "GET",
 			400, "Signing out did not work", nil},
+		"longer than our form can carry on": {url.Values{"client_id": {"partner"}, "post_logout_redirect_uri": {"https://app.example/bye"},
+			"state": {strings.Repeat("x", 20_000)}}, alice, "POST", 400, "Signing out did not work", nil},
 		"a parameter twice": {url.Values{"state": {"a", "b"}}, alice, "GET", 400, "Signing out did not work", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,7 +4,24 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
 )
+
+// MaxRequest is the longest request of an app that comes by the browser, in bytes. It travels on in a form of ours, sealed
+// and encoded, which must not be longer than MaxForm.
+const MaxRequest = MaxForm / 4
+
+// Request gives such a request as it was sent: the query of a GET, the form of a POST. It refuses more than MaxRequest.
+func Request(w http.ResponseWriter, r *http.Request) (string, error) {
+	if r.Method == http.MethodPost {
+		return readForm(w, r, MaxRequest)
+	}
+	if len(r.URL.RawQuery) > MaxRequest {
+		return "", oauth.Errorf(oauth.InvalidRequest, "the request is longer than %d bytes", MaxRequest)
+	}
+	return r.URL.RawQuery, nil
+}
 
 // Redirect sends the browser to an address, which may have parameters of its own: they stay as they are, and more are put
 // behind them. It fails on an address that cannot be parsed, and has written nothing then.

@@ -106,15 +106,24 @@ func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.Method != http.MethodPost {
 		return nil, oauth.Errorf(oauth.InvalidRequest, "use POST")
 	}
+	encoded, err := readForm(w, r, MaxForm)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForm(encoded)
+}
+
+// readForm reads a form as it was sent.
+func readForm(w http.ResponseWriter, r *http.Request, limit int64) (string, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
-		return nil, oauth.Errorf(oauth.InvalidRequest, "send the parameters as application/x-www-form-urlencoded in the body")
+		return "", oauth.Errorf(oauth.InvalidRequest, "send the parameters as application/x-www-form-urlencoded in the body")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxForm))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
-		return nil, oauth.Errorf(oauth.InvalidRequest, "the body could not be read, or is larger than %d bytes", MaxForm)
+		return "", oauth.Errorf(oauth.InvalidRequest, "the body could not be read, or is larger than %d bytes", limit)
 	}
-	return ParseForm(string(body))
+	return string(body), nil
 }
 
 // ParseForm parses an encoded form or query and refuses a parameter given twice. One without a value counts as left out
