@@ -54,6 +54,7 @@ var controls = []control{
 	{"the policy is not judged on hits", "gateway/gateway.go", "refusal := route.Judge(token.Facts, now); refusal != nil {", "refusal := route.Judge(token.Facts, now); refusal != nil && !cached {", "TestPolicyIsJudgedOnHits"},
 	{"identity headers pass", "gateway/gateway.go", "	o.identity.remove(r.Header)\n", "", "TestApplyLeavesOneAuthorization"},
 	{"any protocol is upgraded to", "gateway/gateway.go", "	dropUpgrade(r.Header)\n", "", "TestOnlyWebSocketsAreUpgraded"},
+	{"the client's Connection outlives Apply", "gateway/gateway.go", "	endHop(r.Header)\n", "", "TestConnectionNamesOnlyTheClientsOwn"},
 	{"trailers pass", "gateway/gateway.go", "	r.Trailer = nil\n", "", "TestNoTrailersPass"},
 	{"headers with underscores pass", "gateway/identity.go", "table[i] = '-'", "table[i] = c", "TestIdentityHeadersAreRemoved"},
 	{"a panic gets through", "gateway/gateway.go", "		*outcome = Outcome{refusal: policy.ServerError(), identity: g.identity}\n", "		*outcome = Outcome{allowed: true, identity: g.identity}\n", "TestPanicRefuses"},

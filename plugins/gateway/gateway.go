@@ -339,6 +339,7 @@ func (o Outcome) Apply(r *http.Request) {
 	}
 	o.identity.remove(r.Header)
 	dropUpgrade(r.Header)
+	endHop(r.Header)
 	// What is taken out of the trailers comes back when the body has been read, so none are forwarded, as RFC 9110
 	// section 6.5.1 allows.
 	r.Trailer = nil

@@ -151,6 +151,29 @@ func dropUpgrade(header http.Header) {
 	delete(header, "Http2-Settings")
 }
 
+// endHop removes the headers that the Connection header names (RFC 9110 section 7.6.1) and that header too, but for an
+// Upgrade. The host would do so later, and to what has been added for the API in between.
+func endHop(header http.Header) {
+	values, there := header["Connection"]
+	if !there {
+		return
+	}
+	upgrade := false
+	for _, value := range values {
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.TrimSpace(name); strings.EqualFold(name, "upgrade") {
+				upgrade = true
+			} else {
+				header.Del(name)
+			}
+		}
+	}
+	delete(header, "Connection")
+	if upgrade && header["Upgrade"] != nil {
+		header["Connection"] = []string{"Upgrade"}
+	}
+}
+
 // hopByHop tells whether the Connection header asks whoever forwards the request to drop Authorization: the host would do
 // so after Apply, and the API would be called without the phantom token.
 func hopByHop(header http.Header) bool {

@@ -121,6 +121,24 @@ func TestNoTrailersPass(t *testing.T) {
 	}
 }
 
+// TestConnectionNamesOnlyTheClientsOwn: what the host adds behind Apply would be dropped by the client's Connection header,
+// as hop-by-hop, when the host forwards.
+func TestConnectionNamesOnlyTheClientsOwn(t *testing.T) {
+	for _, test := range []struct{ connection, upgrade, want string }{
+		{"close, x-added, X-Own", "", ""}, {"X-Added,upgrade,X-Own", "websocket", "Upgrade"}, {"Upgrade, X-Added, X-Own", "h2c", ""},
+		{"upgrade, X-Own", "", ""}, {"X-Own", "websocket", ""},
+	} {
+		h := http.Header{"Connection": {"keep-alive", test.connection}, "X-Own": {"1"}, "Accept": {"*/*"}}
+		if test.upgrade != "" {
+			h.Set("Upgrade", test.upgrade)
+		}
+		Outcome{allowed: true, header: []string{"Bearer jwt"}}.Apply(&http.Request{Header: h})
+		if h.Get("Connection") != test.want || h["X-Own"] != nil || h["Accept"] == nil || h["Authorization"] == nil {
+			t.Errorf("Connection %q: %v", test.connection, h)
+		}
+	}
+}
+
 func TestCheckIdentityHeader(t *testing.T) {
 	for pattern, good := range map[string]bool{
 		"X-My-User": true, "x_my_user": true, "My-*": true, "": false, "*": false, "ab": false, "X-*-User": false, "X User": false,
