@@ -61,18 +61,20 @@ func (h *Handler) Cleanup() error {
 	return h.gateway.Close()
 }
 
-// ServeHTTP answers a refusal, or passes the request on, fit for the API.
+// ServeHTTP answers a refusal, or passes the request on, fit for the API. Which it was is in {http.vars.phantom_token},
+// for logs: "refused", "hit" (the phantom token came from the cache) or "miss" (from the issuer); nothing on open routes.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.tokens != nil && h.tokens.ServePreflight(w, r) {
 		return nil
 	}
 	outcome := h.gateway.Authorize(r)
 	if refusal := outcome.Refusal(); refusal != nil {
+		caddyhttp.SetVar(r.Context(), directive, "refused")
 		refusal.Write(w)
 		return nil
 	}
 	outcome.Apply(r)
-	switch { // {http.vars.phantom_token}, for logs
+	switch {
 	case outcome.Cached:
 		caddyhttp.SetVar(r.Context(), directive, "hit")
 	case r.Header["Authorization"] != nil: // no open route

@@ -70,6 +70,45 @@ func TestLoginFails(t *testing.T) {
 	}
 }
 
+// TestKeyboard goes through the shop with Tab and Enter alone, and sees at each step where it is.
+func TestKeyboard(t *testing.T) {
+	s := newStandIn(t)
+	p := open(t, chromium(t), desktop, "light", s.url+"/")
+	p.sees("Tickets for twelve evenings")
+	press := func(label string) {
+		t.Helper()
+		var passed []string
+		for range 40 {
+			p.do(chromedp.KeyEvent("\t"))
+			at := p.eval(`document.activeElement.ariaLabel || document.activeElement.innerText`)
+			if p.eval(`document.activeElement === document.body`) == "true" {
+				continue // past the last one, on the way to the first
+			}
+			if outline := p.eval(`getComputedStyle(document.activeElement).outlineStyle`); outline != "solid" {
+				t.Errorf("it is not seen that %q has the focus: outline %s", at, outline)
+			}
+			if at == label {
+				p.do(chromedp.KeyEvent("\r"))
+				return
+			}
+			passed = append(passed, at)
+		}
+		t.Fatalf("Tab never came to %q, but to %q", label, passed)
+	}
+	press("Skip to the shop")
+	press("Sign in")
+	p.sees("Midsummer Jazz on the Roof")
+	press("Add Midsummer Jazz on the Roof to your basket")
+	p.sees("Added (")
+	press("Basket")
+	p.sees("Your basket")
+	press("Skip to the shop") // and the basket is still there
+	press("To the checkout")
+	p.sees("nothing is charged")
+	press("Sign out")
+	p.sees("Sign in to see what is on.")
+}
+
 // TestLooks keeps what the views look like, to be looked at: nothing is wider than the screen.
 func TestLooks(t *testing.T) {
 	browser := chromium(t)

@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -43,7 +44,12 @@ func TestShop(t *testing.T) {
 	if address := p.eval(`location.href`); address != s.url+"/" {
 		t.Errorf("the issuer's answer is still in the address bar: %s", address)
 	}
+	p.sees("hit · 200")
 	p.keep("shop-events", false)
+	timing := p.eval(`fetch("/api/eventcatalog/events").then((r) => r.headers.get("server-timing"))`)
+	if !regexp.MustCompile(`^api;dur=[0-9.]+, gateway;desc=(hit|miss);dur=[0-9.]+$`).MatchString(timing) {
+		t.Errorf("the gateway says of its work: %s", timing)
+	}
 	p.click("main", "Add")
 	p.sees("Added (1)")
 	p.click("main", "Added (1)")

@@ -89,6 +89,11 @@ sign.addEventListener('click', async () => {
     put(problem(error, show));
   }
 });
+// The fragment names the view, so the skip link must not change it.
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  main.focus();
+});
 addEventListener('hashchange', show);
 addEventListener('pageshow', (event) => event.persisted && lookAgain());
 document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && lookAgain());
