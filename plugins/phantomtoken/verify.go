@@ -105,6 +105,9 @@ func (v *verifier) verify(ctx context.Context, raw string, ask *Ask) (policy.Fac
 		}
 		return policy.Facts{}, fmt.Errorf("%w: %w", ErrIssuer, err)
 	}
+	if !v.narrows && !hasAny(c.Scope, ask.scopes) {
+		return policy.Facts{}, ErrInsufficient
+	}
 	scopes, err := v.scopeMask(c.Scope, ask.scopes)
 	if err != nil {
 		return policy.Facts{}, fmt.Errorf("%w: %w", ErrIssuer, err)
@@ -176,6 +179,16 @@ func (v *verifier) checkOthers(audiences []string, wanted string) error {
 		return nil
 	}
 	return errors.New("its JWT is not for this audience alone")
+}
+
+// hasAny tells whether scope has one of those asked for.
+func hasAny(scope string, asked []string) bool {
+	for name := range strings.FieldsSeq(scope) {
+		if slices.Contains(asked, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // scopeMask returns which of the asked scopes a token carries. One that was not asked for would let the API be told

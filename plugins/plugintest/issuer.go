@@ -91,6 +91,9 @@ func (i *Issuer) Up(t testing.TB) {
 	mux.HandleFunc("GET /oauth/jwks", i.jwks)
 	mux.HandleFunc("POST /oauth/token", i.token)
 	mux.HandleFunc("POST /oauth/revoke", i.revokeEndpoint)
+	for _, kind := range foreignKinds() {
+		mux.HandleFunc("POST "+kind.path, i.foreign(kind))
+	}
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: mux}}
 	server.Start()
 	i.mu.Lock()
@@ -217,17 +220,7 @@ func (i *Issuer) introspect(w http.ResponseWriter, r *http.Request) {
 	}
 	asked := Asked{Reference: r.PostForm.Get("token"), Audience: r.PostForm.Get("audience"),
 		Scope: r.PostForm.Get("scope"), Accept: r.Header.Get("Accept"), Secret: secret}
-	i.mu.Lock()
-	i.asked = append(i.asked, asked)
-	close(i.arrived)
-	i.arrived = make(chan struct{})
-	b := i.behaviour
-	var token Token
-	if t := i.tokens[asked.Reference]; t != nil {
-		token = *t
-	}
-	i.mu.Unlock()
-
+	token, b := i.noteAsked(asked)
 	if b.hold(r.Context()) || b.answer(w) {
 		return
 	}

@@ -29,6 +29,8 @@ type Behaviour struct {
 	CacheControl string
 	// Mint changes header and claims before they are signed.
 	Mint func(header map[string]any, claims jwt.MapClaims)
+	// Members changes a foreign issuer's JSON answer before it is sent.
+	Members func(answer map[string]any)
 	// Sign replaces the signing; k holds the issuer's keys.
 	Sign func(k *keyring, header map[string]any, claims jwt.MapClaims) string
 	// JWKSStatus, when set, is all the key endpoint answers.
