@@ -70,6 +70,10 @@ func TestForeignPages(t *testing.T) {
 	if got := own.eval(`fetch("/oauth-agent/session").then((r) => r.json()).then((s) => s.isLoggedIn)`); got != "true" {
 		t.Errorf("the control: the page's own question is answered %s", got)
 	}
+	write := `fetch("/oauth-agent/session").then((r) => r.json()).then((s) => fetch("/api/shoppingbasket/basket", {method: "POST", headers: {"Content-Type": "application/json", "x-demo-csrf": s.csrf}, body: '{"event":"e1","quantity":0}'})).then((r) => r.status)`
+	if got := own.eval(write); got != "200" {
+		t.Errorf("the control: what the page itself writes is answered %s", got)
+	}
 }
 
 // answers collects, from now on, what the gateway answers to requests of the tab for an API or the agent, whether or not the
