@@ -162,10 +162,14 @@ func checkStorage(d *decoder, c *Config) {
 }
 
 func (c *Config) warnings() []string {
+	var warnings []string
 	if c.DataKey.source() == fromFile && filepath.Dir(c.DataKey.kept.file) == filepath.Dir(c.Storage.SQLite) {
-		return []string{"data_key.file: lies in the database's own folder; whoever copies the folder can read the database: keep it elsewhere"}
+		warnings = append(warnings, "data_key.file: lies in the database's own folder; whoever copies the folder can read the database: keep it elsewhere")
 	}
-	return nil
+	if host, _, err := net.SplitHostPort(c.Admin.Listen); err == nil && !loopbackName(host) {
+		warnings = append(warnings, "admin.listen: is not loopback, and speaks plain HTTP; operators' tokens can be read on the way: end TLS before it, on a network of its own")
+	}
+	return warnings
 }
 
 // loopbackName tells whether a host can only be this machine.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -284,6 +285,13 @@ func TestDataKeyIsCreatedOnce(t *testing.T) {
 func TestWarnsOfDataKeyBesideDatabase(t *testing.T) {
 	yaml := strings.Replace(validYAML(t), "{env: DATA_KEY}", "{file: data/key, create: true}", 1)
 	if warnings := mustParse(t, yaml).Warnings; len(warnings) != 1 || !strings.Contains(warnings[0], "the database's own folder") {
+		t.Errorf("%q", warnings)
+	}
+}
+
+func TestWarnsOfAdminInTheOpen(t *testing.T) {
+	yaml := regexp.MustCompile(`(admin: *(\{ *|\n +)listen: *)"?[^"\s}]+"?`).ReplaceAllString(validYAML(t), `${1}"192.0.2.1:8091"`)
+	if warnings := mustParse(t, yaml).Warnings; len(warnings) != 1 || !strings.Contains(warnings[0], "admin.listen") {
 		t.Errorf("%q", warnings)
 	}
 }
