@@ -46,7 +46,6 @@ var controls = []control{
 	{"all wait for newer keys", "phantomtoken/keys.go", "if age <= keysUsable {", "if false {", "TestOldKeysDoNotHoldUpRequests"},
 	{"a lost probe keeps the breaker open", "phantomtoken/phantomtoken.go", "if change := s.breaker.leave(", "if v == unknown {\n\t\t\treturn\n\t\t}\n\t\tif change := s.breaker.leave(", "TestPanickingProbe"},
 	{"a flood takes all introspections", "phantomtoken/flight.go", "|| free <= f.reserved && !f.favoured(k)", "", "TestKnownReferencesHaveRoomInAFlood"},
-	{"a flood takes all introspections", "phantomtoken/flight.go", "|| free <= f.reserved && !f.favoured(k)", "", "TestKnownReferencesHaveRoomInAFlood"},
 	{"leaked keys are used", "phantomtoken/keys.go", `k.Private != nil ||`, "", "TestSymmetricAndForeignKeysAreIgnored"},
 	{"claims are read in any case", "phantomtoken/verify.go", "value, ok := members[name]", "value, ok := members[name]; if !ok { value, ok = members[strings.ToUpper(name)] }", "TestVerify"},
 	{"one that hangs up ends it for all", "phantomtoken/flight.go", "if fl.waiting == 0 {", "if true {", "TestFlightOutlivesAWaiter"},

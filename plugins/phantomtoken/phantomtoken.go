@@ -139,7 +139,6 @@ func New(cfg Config) (*Swapper, error) {
 	// The issuer may have read the token just before it was revoked: an answer is no younger than its question.
 	asks.joinable, asks.now = cfg.MaxAge, cfg.Now
 	asks.reserved, asks.favoured = maxInFlight/4, store.knew // a flood of made-up references leaves the known ones room
-	asks.reserved, asks.favoured = maxInFlight/4, store.knew // a flood of made-up references leaves the known ones room
 	return &Swapper{
 		issuer: cfg.Issuer, tenant: cfg.Tenant,
 		references: references{foreign: cfg.foreign(), jwt: cfg.Accept.JWTReferences},
