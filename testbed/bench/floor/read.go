@@ -7,11 +7,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -63,11 +65,18 @@ func (rd *reader) token(r *http.Request) (string, error) {
 		return "", err
 	}
 	hash := sha256.Sum256([]byte(form.Get("token")))
-	var value []byte
-	if err := rd.find.QueryRowContext(context.Background(), hash[:]).Scan(&value); err != nil {
-		return "", err
+	var c claims
+	var amr string
+	var authTime, expires int64
+	err = rd.find.QueryRowContext(context.Background(), hash[:]).Scan(&c.ID, &c.Subject, &c.ClientID, &c.Scope,
+		&authTime, &c.ACR, &amr, &c.Region, &expires)
+	now := time.Now()
+	if err != nil || now.Unix() >= expires {
+		return "", errors.Join(err, errors.New("no such token"))
 	}
-	return rd.sign(value)
+	c.Issuer, c.Audience, c.AMR, c.AuthTime = "http://127.0.0.1:65535", jwt.ClaimStrings{"eventcatalog"}, strings.Fields(amr), authTime
+	c.IssuedAt, c.ExpiresAt = jwt.NewNumericDate(now), jwt.NewNumericDate(now.Add(5*time.Minute))
+	return rd.sign(c)
 }
 
 // claims are as many and as long as those of a user's phantom token.
@@ -81,16 +90,8 @@ type claims struct {
 	Region   string   `json:"region"`
 }
 
-func (rd *reader) sign(row []byte) (string, error) {
-	now := time.Now()
-	token := jwt.NewWithClaims(jwt.SigningMethodES256, claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: "http://127.0.0.1:65535", Subject: "u_00000000000000000000000000", Audience: jwt.ClaimStrings{"eventcatalog"},
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(5 * time.Minute)), ID: string(row[:26]),
-		},
-		ClientID: "mobile", Scope: "eventcatalog.read", AuthTime: now.Unix(),
-		ACR: "urn:phantomgate:acr:password", AMR: []string{"pwd"}, Region: "eu",
-	})
+func (rd *reader) sign(c claims) (string, error) {
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, c)
 	token.Header["typ"], token.Header["kid"] = "at+jwt", "0000000000000000000000000000000000000000000"
 	return token.SignedString(rd.key)
 }
