@@ -58,7 +58,7 @@ type Grant struct {
 	Scope      string // space separated: what was granted
 	Offline    bool   // outlives its session's logout (offline_access)
 	WrappedKey []byte // the grant's own key, wrapped by the data key; empty once destroyed
-	Births     Births
+	Births     Births // of a new grant; a store compares them itself and does not give them back
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // no descendant lives longer
 }
