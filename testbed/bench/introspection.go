@@ -27,8 +27,8 @@ func measureIntrospection(ctx context.Context, l *lab, s settings) (_ []Figure, 
 	o, f := turns[0], turns[1]
 	about := fmt.Sprintf("application/jwt, %d living tokens, %d connections", s.tokens, s.readers)
 	return []Figure{
-		atLeast(0.7, "introspection_cpu", "x", ratio(f, o, turn.cpuEach), "processor time a request, floor / issuer: "+about),
-		atLeast(0.7, "introspection_throughput", "x", ratio(o, f, turn.rate), "requests a second, issuer / floor"),
+		atLeast(0.7, "introspection_throughput", "x", ratio(o, f, turn.rate), "requests a second, issuer / floor: "+about),
+		atLeast(0.7, "introspection_cpu", "x", ratio(f, o, turn.cpuEach), "processor time a request, floor / issuer"),
 		informative("introspection_cpu_time", "µs", perRound(o, turn.cpuEach), "processor time of an introspection"),
 		informative("introspection_rate", "1/s", perRound(o, turn.rate), "introspections a second, beside the generator"),
 		informative("introspection_p50", "µs", perRound(o, turn.p50), "time to the answer under this load"),
