@@ -36,6 +36,7 @@ func (s server) Start(t testing.TB, config []byte, upstreamURL string) (pluginte
 		return plugintest.Gateway{}, err
 	}
 	t.Cleanup(func() {
+		requests.Wait()
 		if err := caddy.Stop(); err != nil {
 			t.Errorf("stopping Caddy: %v", err)
 		}
@@ -60,7 +61,7 @@ func (s server) config(t testing.TB, config []byte, address, upstreamURL, logFil
 	proxy := map[string]any{"handler": "reverse_proxy",
 		"upstreams": []any{map[string]any{"dial": strings.TrimPrefix(upstreamURL, "http://")}},
 		"transport": map[string]any{"protocol": "http", "keep_alive": map[string]any{"enabled": !s.noKeepAlive}}}
-	before := append([]any{}, s.before...)
+	before := append([]any{map[string]any{"handler": "in_flight"}}, s.before...)
 	if c["tokenHandler"] != nil {
 		before = append(before, map[string]any{"handler": "oauth_agent"})
 	}
