@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // tokenWidth is what an introspection reads of a token's two rows, in bytes, and the width of a floor's one.
@@ -46,22 +49,39 @@ func (l *lab) introspectionSides(ctx context.Context, s settings) (ours, floor s
 		return ours, floor, err
 	}
 	shuffle(references)
+	ours = side{process: issuer.process, address: issuer.addr, status: http.StatusOK}
+	ours.request = cycle(s.tokens, func(i int) []byte { return issuer.introspection(references[i]) })
+	claims, err := claimsOf(ctx, ours)
+	if err != nil {
+		return ours, floor, err
+	}
 	database, err := os.Stat(filepath.Join(issuer.dir, "issuer.db"))
 	if err != nil {
 		return ours, floor, err
 	}
 	rows := max(s.tokens, int(database.Size())/tokenWidth)
 	least, err := l.start(ctx, "floor", nil, "read", "-database", l.path("read.db"), "-rows", strconv.Itoa(rows),
-		"-width", strconv.Itoa(tokenWidth))
+		"-width", strconv.Itoa(tokenWidth), "-claims", strconv.Itoa(len(claims)))
 	if err != nil {
 		return ours, floor, err
 	}
-	ours = side{process: issuer.process, address: issuer.addr, status: http.StatusOK}
-	ours.request = cycle(s.tokens, func(i int) []byte { return issuer.introspection(references[i]) })
 	floor = side{process: least, address: least.address, status: http.StatusOK}
 	places := rand.New(rand.NewPCG(1, 2)).Perm(rows)
 	floor.request = cycle(s.tokens, func(i int) []byte { return issuer.introspection(fmt.Sprintf("pgat_%049d", places[i])) })
 	return ours, floor, alike(ctx, ours, floor)
+}
+
+// claimsOf gives the claims of a JWT that the side answers with, as they were signed.
+func claimsOf(ctx context.Context, s side) ([]byte, error) {
+	answer, err := s.once(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parts := strings.Split(string(answer), ".")
+	if len(parts) != 3 {
+		return nil, errors.New("the issuer answered no JWT")
+	}
+	return base64.RawURLEncoding.DecodeString(parts[1])
 }
 
 // alike looks at one answer of each: the floor's JWT must be as long as ours, to the tenth part.
@@ -75,7 +95,7 @@ func alike(ctx context.Context, ours, floor side) error {
 		return err
 	}
 	if difference := len(o) - len(f); difference*10 > len(o) || -difference*10 > len(o) {
-		return fmt.Errorf("the issuer's JWT has %d bytes, the floor's %d: make the floor's claims like the issuer's again", len(o), len(f))
+		return fmt.Errorf("the issuer's JWT has %d bytes, the floor's %d: have the floor sign as many bytes", len(o), len(f))
 	}
 	return nil
 }

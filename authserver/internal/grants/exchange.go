@@ -101,9 +101,7 @@ func (s *Service) exchange(ctx context.Context, now time.Time, asker config.Clie
 		Hash: tokens.Hash(tokens.NewReference(tokens.Access)), JTI: newID(), GrantID: parent.Grant.ID, Scope: oauth.JoinScope(rule.Scopes),
 		IssuedAt: now, ExpiresAt: expires, Actors: slices.Concat([]string{asker.ID}, parent.Actors),
 	}
-	if token.Value, err = tokens.SealAccess(key, token.JTI, value); err != nil {
-		return Answer{}, err
-	}
+	token.Value = tokens.SealAccess(key, token.JTI, value)
 	narrowed := tokens.Narrowed{Audiences: audiences, Scopes: rule.Scopes, Claims: value.Claims}
 	signed, _, err := tokens.Phantom(s.Signer, s.Issuer, storage.LiveAccess{AccessToken: token, Grant: parent.Grant}, value, narrowed, now, expires.Sub(now))
 	if err != nil {

@@ -60,21 +60,20 @@ func (i *issuing) newAccess(scopes []string) error {
 		Hash: tokens.Hash(i.accessReference), JTI: newID(), GrantID: i.grant.ID, Scope: oauth.JoinScope(scopes),
 		IssuedAt: i.now, ExpiresAt: earlier(i.now.Add(i.client.Policy.AccessToken), i.grant.ExpiresAt).Truncate(time.Second),
 	}
-	i.access.Value, err = tokens.SealAccess(i.key, i.access.JTI, value)
-	return err
+	i.access.Value = tokens.SealAccess(i.key, i.access.JTI, value)
+	return nil
 }
 
 // newRefresh makes the refresh reference and its row. Its scope is the family's, however narrow the access token is that
 // it comes with (RFC 6749, 6).
-func (i *issuing) newRefresh(scope string) (storage.RefreshToken, error) {
+func (i *issuing) newRefresh(scope string) storage.RefreshToken {
 	i.refreshReference = tokens.NewReference(tokens.Refresh)
 	row := storage.RefreshToken{
 		Hash: tokens.Hash(i.refreshReference), GrantID: i.grant.ID, Scope: scope,
 		IssuedAt: i.now, ExpiresAt: earlier(i.now.Add(i.client.Policy.RefreshIdle), i.grant.ExpiresAt),
 	}
-	var err error
-	row.Value, err = tokens.SealRefresh(i.key, row.Hash, i.login)
-	return row, err
+	row.Value = tokens.SealRefresh(i.key, row.Hash, i.login)
+	return row
 }
 
 // answer puts together what the client is told, with an ID token when the access token has the scope openid.

@@ -80,10 +80,7 @@ func (s *Service) redeem(ctx context.Context, now time.Time, client config.Clien
 	}
 	var refresh *storage.RefreshToken
 	if mayRefresh(client, code.Grant.Offline) {
-		row, err := i.newRefresh(code.Grant.Scope)
-		if err != nil {
-			return Answer{}, err
-		}
+		row := i.newRefresh(code.Grant.Scope)
 		refresh = &row
 	}
 	answer, err := i.answer()

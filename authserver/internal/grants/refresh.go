@@ -84,10 +84,7 @@ func (s *Service) rotate(ctx context.Context, now time.Time, client config.Clien
 	if err := i.newAccess(scopes); err != nil {
 		return Answer{}, err
 	}
-	successor, err := i.newRefresh(token.Scope)
-	if err != nil {
-		return Answer{}, err
-	}
+	successor := i.newRefresh(token.Scope)
 	answer, err := i.answer()
 	if err != nil {
 		return Answer{}, err

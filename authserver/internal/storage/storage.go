@@ -82,7 +82,8 @@ type Exchange struct {
 	Births    Births // Client and UserClient of who exchanges; read before that client's secret was checked
 }
 
-// LiveAccess is an access token with its grant, as one read found them.
+// LiveAccess is an access token with its grant, as one read found them. It is read at every introspection, so it comes
+// without what nobody asks of it there: the token's Hash, and the grant's Scope, Offline and CreatedAt.
 type LiveAccess struct {
 	AccessToken
 	Grant Grant

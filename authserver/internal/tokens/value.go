@@ -26,23 +26,23 @@ const (
 )
 
 // SealAccess seals the value of the access token with that jti under its grant's key.
-func SealAccess(grantKey seal.Key, jti string, v Value) ([]byte, error) {
-	return sealJSON(grantKey, purposeAccess, jti, v)
+func SealAccess(grantKey seal.Key, jti string, v Value) []byte {
+	return grantKey.Seal(purposeAccess, jti, v.encode())
 }
 
 // OpenAccess opens the value of an access token. It fails with seal.ErrOpen once the grant's key has been destroyed.
 func OpenAccess(dataKey seal.Key, t storage.LiveAccess) (Value, error) {
-	return openJSON(dataKey, t.Grant, purposeAccess, t.JTI, t.Value)
+	return open(dataKey, t.Grant, purposeAccess, t.JTI, t.Value)
 }
 
 // SealRefresh seals the value of the refresh token with that hash under its grant's key.
-func SealRefresh(grantKey seal.Key, hash []byte, v Value) ([]byte, error) {
-	return sealJSON(grantKey, purposeRefresh, string(hash), v)
+func SealRefresh(grantKey seal.Key, hash []byte, v Value) []byte {
+	return grantKey.Seal(purposeRefresh, string(hash), v.encode())
 }
 
 // OpenRefresh opens the value of a refresh token. It fails with seal.ErrOpen once the grant's key has been destroyed.
 func OpenRefresh(dataKey seal.Key, t storage.LiveRefresh) (Value, error) {
-	return openJSON(dataKey, t.Grant, purposeRefresh, string(t.Hash), t.RefreshToken.Value)
+	return open(dataKey, t.Grant, purposeRefresh, string(t.Hash), t.RefreshToken.Value)
 }
 
 // MarshalClaims turns a user's claims into the form that a value keeps, for those audiences alone.
@@ -62,15 +62,7 @@ func MarshalClaims(catalogue Catalogue, audiences []string, claims map[string]an
 	return marshalled, nil
 }
 
-func sealJSON(key seal.Key, purpose, id string, v Value) ([]byte, error) {
-	plain, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("tokens: the value cannot be kept: %w", err)
-	}
-	return key.Seal(purpose, id, plain), nil
-}
-
-func openJSON(dataKey seal.Key, grant storage.Grant, purpose, id string, sealed []byte) (Value, error) {
+func open(dataKey seal.Key, grant storage.Grant, purpose, id string, sealed []byte) (Value, error) {
 	key, err := dataKey.Unwrap(grant.ID, grant.WrappedKey)
 	if err != nil {
 		return Value{}, fmt.Errorf("tokens: the key of grant %s: %w", grant.ID, err)
@@ -79,8 +71,8 @@ func openJSON(dataKey seal.Key, grant storage.Grant, purpose, id string, sealed 
 	if err != nil {
 		return Value{}, fmt.Errorf("tokens: a value of grant %s: %w", grant.ID, err)
 	}
-	var v Value
-	if err := json.Unmarshal(plain, &v); err != nil {
+	v, err := decodeValue(plain)
+	if err != nil {
 		return Value{}, fmt.Errorf("tokens: a value of grant %s is not what was sealed: %w", grant.ID, err)
 	}
 	return v, nil

@@ -66,7 +66,7 @@ func (in *inserter) one(r *http.Request) error {
 	hash := make([]byte, 32)
 	_, _ = rand.Read(hash) // never fails
 	if !in.shared {
-		_, err := in.insert.ExecContext(context.Background(), row(hash, in.width)...)
+		_, err := in.insert.ExecContext(context.Background(), hash, make([]byte, in.width))
 		return err
 	}
 	job := &waiting{hash, make(chan error, 1)}
@@ -111,7 +111,7 @@ func (in *inserter) commit(prepared [3]*sql.Stmt, batch []*waiting) error {
 		return err
 	}
 	for _, job := range batch {
-		if _, err := insert.Exec(row(job.hash, in.width)...); err != nil {
+		if _, err := insert.Exec(job.hash, make([]byte, in.width)); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,7 @@
 // Command floor is what the issuer is measured against: the least that a program which speaks HTTP, with the same driver
 // and the same durability, can do for the same promise. Nothing here is meant for use.
 //
-//	floor read      one prepared read by primary key, and a JWT that says as much as a phantom token does, signed with ES256
+//	floor read      one prepared read by primary key, and an ES256 signature over as much as a phantom token says
 //	floor insert    one durable insert a request, each with a commit of its own; with -shared, those that wait share one
 //	floor answer    answers a kilobyte and touches nothing: the API behind the gateways
 //
@@ -17,7 +17,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 	"time"
 )
@@ -27,6 +26,7 @@ type options struct {
 	database string
 	rows     int
 	width    int
+	claims   int
 	shared   bool
 }
 
@@ -37,11 +37,7 @@ func main() {
 	}
 }
 
-// ballast is the issuer's (cmd/authserver): the collector is as patient with both.
-const ballast = 32 << 20
-
 func run(args []string) error {
-	defer runtime.KeepAlive(make([]byte, ballast))
 	if len(args) == 0 {
 		return errors.New("say which: read, insert or answer")
 	}
@@ -50,6 +46,7 @@ func run(args []string) error {
 	flags.StringVar(&o.database, "database", "", "the SQLite `file`, which is made")
 	flags.IntVar(&o.rows, "rows", 1, "rows that are there from the start")
 	flags.IntVar(&o.width, "width", 512, "`bytes` of a row")
+	flags.IntVar(&o.claims, "claims", 256, "`bytes` that are signed, before their encoding")
 	flags.BoolVar(&o.shared, "shared", false, "inserts that wait share a commit")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err

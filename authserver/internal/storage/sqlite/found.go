@@ -10,11 +10,11 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/storage"
 )
 
-// accessColumns are those of accessRow.dest. Who exchanged a token is asked of exchanged ones only. A column without a name
+// accessColumns are those of accessRow.dest, and no more: a column costs the driver about as much as finding the row. Who exchanged a token is asked of exchanged ones only. A column without a name
 // has its whole expression for one, which the driver would copy at every read.
-const accessColumns = `t.hash, t.jti, t.scope, t.value, t.issued_at, t.expires_at,
+const accessColumns = `t.jti, t.scope, t.value, t.issued_at, t.expires_at,
 	CASE t.hops WHEN 0 THEN '' ELSE (SELECT group_concat(e.client_id, ' ' ORDER BY e.hop DESC) FROM exchanges e WHERE e.token_num = t.num) END AS actors,
-	` + accessStands + ` AS alive, ` + grantColumns
+	` + accessStands + ` AS alive, g.id, g.client_id, g.subject, g.session_id, g.wrapped_key, g.expires_at`
 
 // One read finds the token, its grant, and whether every reach still stands: nothing can come between.
 const accessByHash = `SELECT ` + accessColumns + `
@@ -45,21 +45,21 @@ const (
 
 // accessRow receives the columns of an access token and its grant.
 type accessRow struct {
-	found           storage.LiveAccess
-	actors          string
-	issued, expires int64
-	grant           grantRow
+	found                 storage.LiveAccess
+	actors                string
+	issued, expires, ends int64 // the last is the grant's
 }
 
 func (r *accessRow) dest() []any {
-	t := &r.found
-	return r.grant.dest(&t.Hash, &t.JTI, &t.Scope, &t.Value, &r.issued, &r.expires, &r.actors, &t.Alive)
+	t, g := &r.found, &r.found.Grant
+	return []any{&t.JTI, &t.Scope, &t.Value, &r.issued, &r.expires, &r.actors, &t.Alive,
+		&g.ID, &g.ClientID, &g.Subject, &g.SessionID, &g.WrappedKey, &r.ends}
 }
 
-func (r *accessRow) read() storage.LiveAccess {
-	r.found.Grant = r.grant.read()
-	r.found.GrantID = r.found.Grant.ID
-	r.found.IssuedAt, r.found.ExpiresAt = moment(r.issued), moment(r.expires)
+// read gives what was scanned, of the tenant that was asked for.
+func (r *accessRow) read(tenant string) storage.LiveAccess {
+	r.found.Grant.Tenant, r.found.GrantID = tenant, r.found.Grant.ID
+	r.found.IssuedAt, r.found.ExpiresAt, r.found.Grant.ExpiresAt = moment(r.issued), moment(r.expires), moment(r.ends)
 	if r.actors != "" {
 		r.found.Actors = strings.Fields(r.actors)
 	}
@@ -72,7 +72,7 @@ func (s *Store) FindAccess(ctx context.Context, tenant string, hash []byte) (sto
 	if err := s.point.row(ctx, accessByHash, []any{hash, tenant}, row.dest()...); err != nil {
 		return storage.LiveAccess{}, err
 	}
-	return row.read(), nil
+	return row.read(tenant), nil
 }
 
 // FindAccessByJTI finds an access token by its jti, as FindAccess does.
@@ -81,7 +81,7 @@ func (s *Store) FindAccessByJTI(ctx context.Context, tenant, jti string) (storag
 	if err := s.point.row(ctx, accessByJTI, []any{jti, tenant}, row.dest()...); err != nil {
 		return storage.LiveAccess{}, err
 	}
-	return row.read(), nil
+	return row.read(tenant), nil
 }
 
 // FindRefresh finds a refresh token, consumed ones too, or fails with storage.ErrNotFound. It does not look at times.
@@ -136,7 +136,7 @@ func (s *Store) ListTokens(ctx context.Context, f storage.TokenFilter, now time.
 		if err := rows.Scan(row.dest()...); err != nil {
 			return err
 		}
-		list = append(list, row.read())
+		list = append(list, row.read(f.Tenant))
 		return nil
 	})
 	return list, err

@@ -9,7 +9,7 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/storage"
 )
 
-// grantColumns are read by every statement that finds a descendant, in the order of grantRow.dest. The births are not among
+// grantColumns are read by every statement that finds a code or a refresh token, in the order of grantRow.dest. The births are not among
 // them: grantStands compares them where they lie, and every column costs the driver some allocations.
 const grantColumns = `g.tenant, g.id, g.client_id, g.subject, g.session_id, g.scope, g.offline, g.wrapped_key, g.created_at, g.expires_at`
 

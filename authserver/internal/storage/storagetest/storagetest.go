@@ -160,3 +160,14 @@ func same(t failer, what string, got, want any) {
 		t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
 	}
 }
+
+// seen and grantSeen are an access token and its grant as storage.LiveAccess has them.
+func seen(a storage.AccessToken) storage.AccessToken {
+	a.Hash = nil
+	return a
+}
+
+func grantSeen(g storage.Grant) storage.Grant {
+	g.Scope, g.Offline, g.CreatedAt = "", false, time.Time{}
+	return g
+}
