@@ -49,21 +49,38 @@ func checkDataKey(d *decoder, c *Config) {
 // OpenDataKey gives the data key. When the configuration permits it (`create: true`) and there was none, it makes one
 // first; of several processes that do so at once, all get the same one.
 func (c Config) OpenDataKey() (seal.Key, error) {
+	key, err := c.dataKey()
+	if err != nil {
+		return seal.Key{}, err
+	}
+	return seal.NewKey(key)
+}
+
+// OpenMAC gives a MAC that is derived from the data key for one purpose, as OpenDataKey does.
+func (c Config) OpenMAC(purpose string) (seal.MAC, error) {
+	key, err := c.dataKey()
+	if err != nil {
+		return seal.MAC{}, err
+	}
+	return seal.NewMAC(key, purpose)
+}
+
+func (c Config) dataKey() ([]byte, error) {
 	if !c.DataKey.IsSet() {
-		return seal.Key{}, errors.New("config: data_key is not set")
+		return nil, errors.New("config: data_key is not set")
 	}
 	text := c.DataKey.Value()
 	if c.DataKey.kept.createdLater() {
 		var err error
 		if text, err = createDataKey(c.DataKey.kept.file); err != nil {
-			return seal.Key{}, fmt.Errorf("config: data_key.file: could not be created: %w", err)
+			return nil, fmt.Errorf("config: data_key.file: could not be created: %w", err)
 		}
 	}
 	key, err := decodeDataKey(text)
 	if err != nil {
-		return seal.Key{}, fmt.Errorf("config: data_key: %w", err)
+		return nil, fmt.Errorf("config: data_key: %w", err)
 	}
-	return seal.NewKey(key)
+	return key, nil
 }
 
 // createDataKey writes a fresh key beside its place, makes it durable, and only then gives it its name: a power cut

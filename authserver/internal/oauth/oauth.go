@@ -40,12 +40,16 @@ func IssuerScopes() []string {
 	return []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeOfflineAccess}
 }
 
-// JWT types (the `typ` header): RFC 9068, RFC 9701.
+// JWT types (the `typ` header): RFC 9068, RFC 9701, RFC 8417.
 const (
 	TypeAccessToken   = "at+jwt"
 	TypeIntrospection = "token-introspection+jwt"
 	TypeIDToken       = "JWT"
+	TypeSecurityEvent = "secevent+jwt"
 )
+
+// ScopeFeed is what a bearer token needs to hear the revocation feed. Like every scope but those above, an audience declares it.
+const ScopeFeed = "ssf"
 
 // Error codes of RFC 6749, 6750, 7009, 8707 and OpenID Connect Core 3.1.2.6.
 const (
@@ -67,6 +71,7 @@ const (
 	TemporarilyUnavailable  = "temporarily_unavailable"
 	ServerError             = "server_error"
 	NotFound                = "not_found"
+	KeyReused               = "idempotency_key_reused"
 )
 
 // Error is a refusal that may be told to the other side. Whatever is not an Error is told as server_error with a

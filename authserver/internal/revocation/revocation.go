@@ -7,6 +7,8 @@ package revocation
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -22,7 +24,10 @@ type Store interface {
 	Revoke(ctx context.Context, revocation storage.Revocation) (storage.Revocation, error)
 	FindRevocation(ctx context.Context, tenant, id string) (storage.Revocation, error)
 	FindAccess(ctx context.Context, tenant string, hash []byte) (storage.LiveAccess, error)
+	FindAccessByJTI(ctx context.Context, tenant, jti string) (storage.LiveAccess, error)
 	FindRefresh(ctx context.Context, tenant string, hash []byte) (storage.LiveRefresh, error)
+	RevokeAll(ctx context.Context, asked []storage.Revocation) ([]storage.Revocation, error)
+	Applied(ctx context.Context, tenant string, sequence int64) ([]storage.Applied, error)
 }
 
 // Users finds a user by login name or by sub.
@@ -60,13 +65,17 @@ func (s *Service) Revoke(ctx context.Context, tenant string, kind storage.Kind, 
 	})
 }
 
-// Find gives a revocation by its id. Whether gateways have applied it is not known here.
-func (s *Service) Find(ctx context.Context, tenant, id string) (storage.Revocation, error) {
+// Find gives a revocation by its id, and the gateways that have said that they applied it.
+func (s *Service) Find(ctx context.Context, tenant, id string) (storage.Revocation, []storage.Applied, error) {
 	found, err := s.Store.FindRevocation(ctx, tenant, id)
 	if errors.Is(err, storage.ErrNotFound) {
-		return found, oauth.Errorf(oauth.NotFound, "there is no such revocation")
+		return found, nil, oauth.Errorf(oauth.NotFound, "there is no such revocation")
 	}
-	return found, err
+	if err != nil {
+		return found, nil, err
+	}
+	applied, err := s.Store.Applied(ctx, tenant, found.Sequence)
+	return found, applied, err
 }
 
 // Target is what somebody asks to have revoked: exactly one of its fields is set, or User and Client together.
@@ -82,13 +91,44 @@ type Target struct {
 
 // RevokeTarget finds what the target names and revokes it. It answers not_found for what does not exist, so that a
 // misspelt name is not taken for a revocation, and invalid_request unless the target names exactly one thing.
-func (s *Service) RevokeTarget(ctx context.Context, tenant string, target Target, by string) (storage.Revocation, error) {
+//
+// With a key, whatever its sender made of it, one request is carried out once: a second one with the same key of the same
+// sender is answered as the first was. It fails with idempotency_key_reused when it asks for something else.
+func (s *Service) RevokeTarget(ctx context.Context, tenant string, target Target, by, key string) (storage.Revocation, error) {
 	kind, id, err := s.resolve(ctx, tenant, target)
 	if err != nil {
 		return storage.Revocation{}, err
 	}
-	done, err := s.Revoke(ctx, tenant, kind, id, by)
+	if key == "" {
+		done, err := s.Revoke(ctx, tenant, kind, id, by)
+		return done, known(err, kind)
+	}
+	asked := storage.Revocation{Tenant: tenant, ID: keyed(by, key), Kind: kind, Target: id, By: by, At: s.Now()}
+	if done, err := s.before(ctx, asked); !errors.Is(err, storage.ErrNotFound) {
+		return done, err
+	}
+	done, err := s.Store.Revoke(ctx, asked)
+	if err != nil { // perhaps because the same request was there first, a moment ago
+		if done, err := s.before(ctx, asked); err == nil {
+			return done, nil
+		}
+	}
 	return done, known(err, kind)
+}
+
+// keyed is the id of a revocation that came with a key.
+func keyed(by, key string) string {
+	sum := sha256.Sum256([]byte(by + "\x00" + key))
+	return "k_" + base64.RawURLEncoding.EncodeToString(sum[:18])
+}
+
+// before gives the revocation that was carried out for the same key, or storage.ErrNotFound.
+func (s *Service) before(ctx context.Context, asked storage.Revocation) (storage.Revocation, error) {
+	done, err := s.Store.FindRevocation(ctx, asked.Tenant, asked.ID)
+	if err == nil && (done.Kind != asked.Kind || done.Target != asked.Target) {
+		return storage.Revocation{}, oauth.Errorf(oauth.KeyReused, "another revocation came with this Idempotency-Key; use a new key for each")
+	}
+	return done, err
 }
 
 func (s *Service) resolve(ctx context.Context, tenant string, target Target) (storage.Kind, string, error) {

@@ -99,3 +99,28 @@ func TestAKeyHasOneSize(t *testing.T) {
 		}
 	}
 }
+
+func TestMACsTellPartsApart(t *testing.T) {
+	secret := bytes.Repeat([]byte{1}, seal.KeySize)
+	one, err := seal.NewMAC(secret, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := seal.NewMAC(secret, "two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, m := range []seal.MAC{one, two} {
+		for _, parts := range [][]string{{"ab", "c"}, {"a", "bc"}, {"abc"}, {"abc", ""}, {}, {string(bytes.Repeat([]byte("x"), 1000))}} {
+			name := string(m.Append(nil, parts...))
+			if again := string(m.Append(nil, parts...)); again != name || len(name) != 32 {
+				t.Errorf("%q: %x, then %x", parts, name, again)
+			}
+			if seen[name] {
+				t.Errorf("%q: the name of something else", parts)
+			}
+			seen[name] = true
+		}
+	}
+}

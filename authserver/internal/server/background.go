@@ -14,11 +14,13 @@ const (
 	sweepBatch = 500
 )
 
-// Work rotates keys and removes expired rows until the context ends.
+// Work rotates keys and removes expired rows until the context ends. Then it lets gateways that wait for the feed go.
 func (s *Server) Work(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { s.ring.Run(ctx) })
 	running.Go(func() { s.sweep(ctx) })
+	<-ctx.Done()
+	s.feed.End()
 	running.Wait()
 }
 

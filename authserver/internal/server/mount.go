@@ -9,6 +9,7 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/server/introspect"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/logout"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/revoke"
+	"github.com/phantomgate/phantomgate/authserver/internal/server/ssf"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/token"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/userinfo"
 )
@@ -41,13 +42,17 @@ func (r *rooms) mountMachines(mux *http.ServeMux) error {
 	}
 	introspection, err := introspect.New(introspect.Handler{
 		Tenant: r.tenant, Issuer: r.Config.Issuer, Finder: r.finder, Clients: r.clients, Audiences: r.audiences,
-		Signer: r.ring, DataKey: r.dataKey, Now: r.Now, Log: r.Log,
+		Signer: r.ring, DataKey: r.dataKey, Names: r.names, Now: r.Now, Log: r.Log,
 	})
 	if err := mount(mux, introspection, err); err != nil {
 		return err
 	}
 	revocations, err := revoke.New(revoke.Handler{Tenant: r.tenant, Store: r.store, Clients: r.clients, Revoker: r.revoker, Log: r.Log})
 	if err := mount(mux, revocations, err); err != nil {
+		return err
+	}
+	events, err := ssf.New(ssf.Handler{Tenant: r.tenant, Issuer: r.Config.Issuer, Feed: r.feed, Clients: r.clients, Bearer: r.finder, Log: r.Log})
+	if err := mount(mux, events, err); err != nil {
 		return err
 	}
 	info, err := userinfo.New(userinfo.Deps{Tenant: r.tenant, Tokens: r.finder, Log: r.Log})
@@ -78,7 +83,7 @@ func (r *rooms) mountDocuments(mux *http.ServeMux) error {
 
 func (r *rooms) mountAdmin(mux *http.ServeMux) error {
 	operators, err := admin.New(admin.Handler{
-		Tenant: r.tenant, Bearer: r.finder, Revoker: r.revoker, Tokens: r.store, Users: r.users, Audiences: r.audiences,
+		Tenant: r.tenant, Bearer: r.finder, Revoker: r.revoker, Tokens: r.store, Streams: r.store, Users: r.users, Audiences: r.audiences,
 		Log: r.Log, Now: r.Now,
 	})
 	return mount(mux, operators, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/bearer"
 	"github.com/phantomgate/phantomgate/authserver/internal/clients"
 	"github.com/phantomgate/phantomgate/authserver/internal/config"
+	"github.com/phantomgate/phantomgate/authserver/internal/feed"
 	"github.com/phantomgate/phantomgate/authserver/internal/grants"
 	"github.com/phantomgate/phantomgate/authserver/internal/keys"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
@@ -38,6 +39,7 @@ type Server struct {
 
 	store *sqlite.Store
 	ring  *keys.Ring
+	feed  *feed.Service
 	log   *slog.Logger
 	now   func() time.Time
 }
@@ -47,6 +49,7 @@ type rooms struct {
 	Options
 	tenant    string
 	dataKey   seal.Key
+	names     revocation.Namer
 	store     *sqlite.Store
 	audiences *audiences.Catalogue
 	clients   *clients.Registry
@@ -57,6 +60,7 @@ type rooms struct {
 	sessions  *sessions.Keeper
 	tickets   sessions.Tickets
 	finder    bearer.Finder
+	feed      *feed.Service
 	pages     *login.Pages
 }
 
@@ -92,7 +96,7 @@ func build(ctx context.Context, o Options, store *sqlite.Store) (*Server, error)
 	return &Server{
 		Public: guard(public, hostsOf(cfg.Issuer, cfg.Listen, cfg.Hosts), o.Log),
 		Admin:  guard(admin, hostsOf("", cfg.Admin.Listen, cfg.Admin.Hosts), o.Log),
-		store:  store, ring: r.ring, log: o.Log, now: o.Now,
+		store:  store, ring: r.ring, feed: r.feed, log: o.Log, now: o.Now,
 	}, nil
 }
 
@@ -100,6 +104,9 @@ func newRooms(ctx context.Context, o Options, store *sqlite.Store) (*rooms, erro
 	r := &rooms{Options: o, tenant: oauth.DefaultTenant, store: store}
 	var err error
 	if r.dataKey, err = o.Config.OpenDataKey(); err != nil {
+		return nil, err
+	}
+	if r.names.MAC, err = o.Config.OpenMAC("revocation keys"); err != nil {
 		return nil, err
 	}
 	if r.audiences, err = audiences.New(o.Config.Audiences); err != nil {
@@ -147,6 +154,11 @@ func (r *rooms) makeServices() error {
 		return err
 	}
 	if r.sessions, err = sessions.New(sessions.Keeper{Store: r.store, Now: r.Now}); err != nil {
+		return err
+	}
+	if r.feed, err = feed.New(feed.Options{
+		Issuer: r.Config.Issuer, Tenant: r.tenant, Store: r.store, Signer: r.ring, Names: r.names, Now: r.Now, After: time.After, Log: r.Log,
+	}); err != nil {
 		return err
 	}
 	r.tickets = sessions.Tickets{Key: r.dataKey, Now: r.Now}

@@ -58,7 +58,7 @@ type Grant struct {
 	Scope      string // space separated: what was granted
 	Offline    bool   // outlives its session's logout (offline_access)
 	WrappedKey []byte // the grant's own key, wrapped by the data key; empty once destroyed
-	Births     Births // of a new grant; a store compares them itself and does not give them back
+	Births     Births // of a new grant; a store compares them itself, and gives them back in LiveAccess only
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // no descendant lives longer
 }
@@ -89,6 +89,8 @@ type LiveAccess struct {
 	Grant Grant
 	// Alive is false once any reach of the token has moved on. Times are not looked at: that is the caller's part.
 	Alive bool
+	// Feed is where the revocation feed stood when the token was read.
+	Feed Position
 }
 
 // RefreshToken is one link of a grant's family of refresh references.
@@ -184,6 +186,40 @@ type Revocation struct {
 	Sequence   int64  // the feed's sequence of it
 	By         string // who asked: a client id, or "issuer"
 	At         time.Time
+}
+
+// Position is a place in the revocation feed. Sequences count on within an epoch; a database that was made anew, or restored,
+// has another epoch.
+type Position struct {
+	Epoch    string
+	Sequence int64
+}
+
+// Stream is one gateway replica that hears the feed.
+type Stream struct {
+	Tenant      string
+	ID          string
+	ClientID    string
+	Description string // what its operator calls it
+	Events      string // the types it asked for, space separated
+	Verify      string // the state of a verification event that waits; empty: none
+	Began       int64  // the feed's sequence when it was made
+	Position    int64  // everything up to here is acknowledged
+	CreatedAt   time.Time
+	SeenAt      time.Time // its last poll, to a few seconds
+}
+
+// FeedPage is what one read found for a stream: the revocations after its position, in order, and where the feed stood then.
+type FeedPage struct {
+	Stream Stream
+	Feed   Position
+	Events []Revocation
+}
+
+// Applied tells when a stream had applied a revocation.
+type Applied struct {
+	StreamID, ClientID, Description string
+	At                              time.Time
 }
 
 // TokenFilter narrows a list of live tokens. Empty fields do not narrow.

@@ -28,6 +28,7 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/bearer"
 	"github.com/phantomgate/phantomgate/authserver/internal/grants"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
+	"github.com/phantomgate/phantomgate/authserver/internal/revocation"
 	"github.com/phantomgate/phantomgate/authserver/internal/seal"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/introspect"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/revoke"
@@ -60,6 +61,7 @@ type Issuer struct {
 	Bearer    bearer.Finder
 	Audiences *audiences.Catalogue
 	DataKey   seal.Key
+	Names     revocation.Namer
 	Signer    Signer
 	Clock     *Clock
 	Log       *Log
@@ -81,6 +83,8 @@ func New(t testing.TB) *Issuer {
 	must(t, err)
 	i.DataKey, err = seal.NewKey(bytes.Repeat([]byte{7}, seal.KeySize))
 	must(t, err)
+	i.Names.MAC, err = seal.NewMAC(bytes.Repeat([]byte{7}, seal.KeySize), "test")
+	must(t, err)
 	i.Revoker = Revoker{i.Store, i.Clock}
 	i.Bearer = bearer.Finder{Store: i.Store, Clients: i.Clients, Users: i.Users, Now: i.Clock.Now}
 	i.Grants, err = grants.New(grants.Options{
@@ -98,7 +102,7 @@ func (i *Issuer) mount(t testing.TB, logger *slog.Logger) {
 	must(t, err)
 	asked, err := introspect.New(introspect.Handler{
 		Tenant: Tenant, Issuer: URL, Finder: i.Bearer, Clients: i.Clients, Audiences: i.Audiences, Signer: i.Signer,
-		DataKey: i.DataKey, Now: i.Clock.Now, Log: logger,
+		DataKey: i.DataKey, Names: i.Names, Now: i.Clock.Now, Log: logger,
 	})
 	must(t, err)
 	returned, err := revoke.New(revoke.Handler{Tenant: Tenant, Store: i.Store, Clients: i.Clients, Revoker: i.Revoker, Log: logger})

@@ -48,7 +48,7 @@ func (tr *Transcript) Send(title, accept, path, clientID string, form ...string)
 	slices.Sort(names)
 	for _, name := range names {
 		if name != "Content-Length" { // the lengths of ids and signatures
-			fmt.Fprintf(&tr.text, "< %s: %s\n", name, strings.Join(w.Header()[name], "; "))
+			fmt.Fprintf(&tr.text, "< %s: %s\n", name, tr.named(strings.Join(w.Header()[name], "; ")))
 		}
 	}
 	fmt.Fprintf(&tr.text, "%s\n", tr.named(w.Body.String()))
@@ -77,6 +77,8 @@ var random = []struct {
 	{"refresh reference", regexp.MustCompile(`pgrt_\w{49}`)},
 	{"hash", regexp.MustCompile(`"at_hash":"[\w-]{22}"`)},
 	{"code", regexp.MustCompile(`\b[\w-]{43}\b`)},
+	{"key of a reach", regexp.MustCompile(`[\w-]{22}=`)},
+	{"epoch", regexp.MustCompile(`\b[0-9a-f]{32}\b`)},
 	{"id", regexp.MustCompile(`\b[A-Z2-7]{26}\b`)},
 }
 

@@ -18,8 +18,10 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/bearer"
 	"github.com/phantomgate/phantomgate/authserver/internal/config"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
+	"github.com/phantomgate/phantomgate/authserver/internal/revocation"
 	"github.com/phantomgate/phantomgate/authserver/internal/seal"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/wire"
+	"github.com/phantomgate/phantomgate/authserver/internal/storage"
 	"github.com/phantomgate/phantomgate/authserver/internal/tokens"
 )
 
@@ -42,6 +44,7 @@ type Handler struct {
 	Audiences tokens.Catalogue
 	Signer    tokens.Signer
 	DataKey   seal.Key // opens token values
+	Names     revocation.Namer
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -49,7 +52,7 @@ type Handler struct {
 // New checks that nothing is missing.
 func New(h Handler) (*Handler, error) {
 	if h.Tenant == "" || h.Issuer == "" || h.Finder == nil || h.Clients == nil || h.Audiences == nil || h.Signer == nil ||
-		h.DataKey == (seal.Key{}) || h.Now == nil || h.Log == nil {
+		h.DataKey == (seal.Key{}) || h.Names == (revocation.Namer{}) || h.Now == nil || h.Log == nil {
 		return nil, errors.New("introspect: every field of Handler is needed")
 	}
 	return &h, nil
@@ -88,6 +91,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, form url.Values
 	if err != nil && !errors.Is(err, bearer.ErrInactive) {
 		return err
 	}
+	if alive && !found.narrowed.Empty() {
+		h.followed(w.Header(), found.LiveAccess)
+	}
 	wants := negotiate(r.Header.Values("Accept"))
 	if wants == formJWT {
 		return h.phantom(w, found, alive)
@@ -101,6 +107,15 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, form url.Values
 	}
 	wire.JSON(w, http.StatusOK, about)
 	return nil
+}
+
+// followed tells a gateway's cache what can end the token, and where the feed stood when it was read: what matches an event of
+// the feed to this answer (docs/revocation-feed.md). It says nothing to anybody else, and stands in no token.
+func (h *Handler) followed(header http.Header, live storage.LiveAccess) {
+	if keys := h.Names.Keys(live); keys != "" {
+		header["Revocation-Keys"] = []string{keys}
+		header["Revocation-Position"] = []string{live.Feed.Epoch + "." + strconv.FormatInt(live.Feed.Sequence, 10)}
+	}
 }
 
 // inactive is all that is said of whatever is not alive or not meant for the asker (RFC 7662, 2.2).

@@ -29,6 +29,7 @@ var statuses = map[string]int{
 	oauth.InsufficientScope:      http.StatusForbidden,
 	oauth.AccessDenied:           http.StatusForbidden,
 	oauth.NotFound:               http.StatusNotFound,
+	oauth.KeyReused:              http.StatusUnprocessableEntity,
 	oauth.TemporarilyUnavailable: http.StatusServiceUnavailable,
 	oauth.ServerError:            http.StatusInternalServerError,
 }
@@ -68,6 +69,26 @@ func Explain(ctx context.Context, log *slog.Logger, err error) Refusal {
 // Error answers err as JSON (RFC 6749, 5.2), with the challenge that its status asks for.
 func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	refusal := Explain(r.Context(), log, err)
+	challenge(w, refusal)
+	JSON(w, refusal.Status, refusal)
+}
+
+// Problem answers err as problem details (RFC 9457), with the challenge that its status asks for. `error` is the code that
+// Error would give.
+func Problem(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	refusal := Explain(r.Context(), log, err)
+	challenge(w, refusal)
+	answer(w, refusal.Status, "application/problem+json", struct {
+		Type      string `json:"type"`
+		Title     string `json:"title"`
+		Status    int    `json:"status"`
+		Detail    string `json:"detail,omitempty"`
+		Code      string `json:"error"`
+		RequestID string `json:"request_id,omitempty"`
+	}{"urn:phantomgate:problem:" + refusal.Code, http.StatusText(refusal.Status), refusal.Status, refusal.Description, refusal.Code, refusal.RequestID})
+}
+
+func challenge(w http.ResponseWriter, refusal Refusal) {
 	switch {
 	case refusal.Code == oauth.InvalidClient:
 		w.Header().Set("WWW-Authenticate", `Basic realm="phantomgate", charset="UTF-8"`)
@@ -77,17 +98,18 @@ func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) 
 	if refusal.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	JSON(w, refusal.Status, refusal)
 }
 
 // JSON answers v, which nobody may store.
-func JSON(w http.ResponseWriter, status int, v any) {
+func JSON(w http.ResponseWriter, status int, v any) { answer(w, status, "application/json", v) }
+
+func answer(w http.ResponseWriter, status int, media string, v any) {
 	body, err := json.Marshal(v)
 	if err != nil { // only a programming fault can bring this about
 		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", media)
 	NoStore(h)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

@@ -14,14 +14,15 @@ import (
 // has its whole expression for one, which the driver would copy at every read.
 const accessColumns = `t.jti, t.scope, t.value, t.issued_at, t.expires_at,
 	CASE t.hops WHEN 0 THEN '' ELSE (SELECT group_concat(e.client_id, ' ' ORDER BY e.hop DESC) FROM exchanges e WHERE e.token_num = t.num) END AS actors,
-	` + accessStands + ` AS alive, g.id, g.client_id, g.subject, g.session_id, g.wrapped_key, g.expires_at`
+	` + accessStands + ` AS alive, g.id, g.client_id, g.subject, g.session_id, g.wrapped_key, g.expires_at,
+	g.birth_everything, g.birth_tenant, g.birth_client, g.birth_user, g.birth_user_client, f.epoch, f.sequence`
 
 // One read finds the token, its grant, and whether every reach still stands: nothing can come between.
 const accessByHash = `SELECT ` + accessColumns + `
-	FROM access_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.hash = ?1 AND t.tenant = ?2`
+	FROM feed f CROSS JOIN access_tokens t JOIN grants g ON g.num = t.grant_num WHERE f.one = 1 AND t.hash = ?1 AND t.tenant = ?2`
 
 const accessByJTI = `SELECT ` + accessColumns + `
-	FROM access_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.jti = ?1 AND t.tenant = ?2`
+	FROM feed f CROSS JOIN access_tokens t JOIN grants g ON g.num = t.grant_num WHERE f.one = 1 AND t.jti = ?1 AND t.tenant = ?2`
 
 const refreshByHash = `SELECT t.hash, t.scope, t.value, t.issued_at, t.expires_at, t.consumed_at, t.answer, ` + grantStands + ` AS alive, ` + grantColumns + `
 	FROM refresh_tokens t JOIN grants g ON g.num = t.grant_num WHERE t.hash = ?1 AND t.tenant = ?2`
@@ -33,12 +34,12 @@ const codeByHash = `SELECT t.hash, t.value, t.issued_at, t.expires_at, t.consume
 // tokens are those of its grants, and those that it exchanged.
 const (
 	exchangedBy = `t.hops > 0 AND EXISTS (SELECT 1 FROM exchanges e WHERE e.token_num = t.num AND e.client_id = ?3)`
-	listByUser  = `SELECT ` + accessColumns + ` FROM grants g CROSS JOIN access_tokens t ON t.grant_num = g.num
-	WHERE g.tenant = ?1 AND g.subject = ?2 AND g.subject <> '' AND (?3 = '' OR g.client_id = ?3 OR ` + exchangedBy + `)
+	listByUser  = `SELECT ` + accessColumns + ` FROM feed f CROSS JOIN grants g CROSS JOIN access_tokens t ON t.grant_num = g.num
+	WHERE f.one = 1 AND g.tenant = ?1 AND g.subject = ?2 AND g.subject <> '' AND (?3 = '' OR g.client_id = ?3 OR ` + exchangedBy + `)
 		AND t.jti > ?4 AND t.expires_at > ?5 AND g.expires_at > ?5 AND ` + accessStands + `
 	ORDER BY t.jti LIMIT ?6`
-	listAll = `SELECT ` + accessColumns + ` FROM access_tokens t CROSS JOIN grants g ON g.num = t.grant_num
-	WHERE t.tenant = ?1 AND ?2 = '' AND (?3 = '' OR g.client_id = ?3 OR ` + exchangedBy + `)
+	listAll = `SELECT ` + accessColumns + ` FROM feed f CROSS JOIN access_tokens t CROSS JOIN grants g ON g.num = t.grant_num
+	WHERE f.one = 1 AND t.tenant = ?1 AND ?2 = '' AND (?3 = '' OR g.client_id = ?3 OR ` + exchangedBy + `)
 		AND t.jti > ?4 AND t.expires_at > ?5 AND g.expires_at > ?5 AND ` + accessStands + `
 	ORDER BY t.jti LIMIT ?6`
 )
@@ -53,7 +54,8 @@ type accessRow struct {
 func (r *accessRow) dest() []any {
 	t, g := &r.found, &r.found.Grant
 	return []any{&t.JTI, &t.Scope, &t.Value, &r.issued, &r.expires, &r.actors, &t.Alive,
-		&g.ID, &g.ClientID, &g.Subject, &g.SessionID, &g.WrappedKey, &r.ends}
+		&g.ID, &g.ClientID, &g.Subject, &g.SessionID, &g.WrappedKey, &r.ends,
+		&g.Births.Everything, &g.Births.Tenant, &g.Births.Client, &g.Births.User, &g.Births.UserClient, &t.Feed.Epoch, &t.Feed.Sequence}
 }
 
 // read gives what was scanned, of the tenant that was asked for.

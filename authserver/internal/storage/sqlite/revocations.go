@@ -97,6 +97,7 @@ func revoke(tx *statements, asked []storage.Revocation) ([]storage.Revocation, e
 			return nil, err
 		}
 	}
+	tx.revoked = true
 	_, err := tx.exec(`UPDATE feed SET sequence = ?1`, sequence)
 	return done, err
 }

@@ -37,6 +37,7 @@ type Store struct {
 	point   *statements
 	writer  *writer
 	listing *statements
+	changed *changes
 }
 
 // Open opens the database, makes it if missing, and brings its tables up to date. It refuses a file whose tables are
@@ -55,7 +56,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if err := prepareFile(path, options.Logger); err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	s := &Store{path: path}
+	s := &Store{path: path, changed: newChanges()}
 	if s.writes, err = open(path, 1, writePragmas()); err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 		return nil, errors.Join(err, s.reads.Close(), s.writes.Close())
 	}
 	s.point, s.listing = newStatements(s.reads), newStatements(s.lists)
-	s.writer = startWriter(s.writes, options.Logger)
+	s.writer = startWriter(s.writes, options.Logger, s.changed)
 	return s, nil
 }
 

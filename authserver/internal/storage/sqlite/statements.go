@@ -14,6 +14,7 @@ type statements struct {
 	}
 	mu       sync.RWMutex
 	prepared map[string]*sql.Stmt
+	revoked  bool // the writer's: a revocation was written since the last commit
 }
 
 func newStatements(db interface {

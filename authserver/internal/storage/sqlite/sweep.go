@@ -14,6 +14,10 @@ const (
 	sweepChunk = 100
 	// keepRevocations is how long the record of a revocation is kept. What it ended stays ended: that is in generations.
 	keepRevocations = 30 * 24 * time.Hour
+	// keepStreams is how long a stream that nobody polls is kept: longer than any gateway serves from a cache without it.
+	keepStreams = time.Hour
+	// keepAcknowledgements is how long it is known when which gateway had applied a revocation.
+	keepAcknowledgements = time.Hour
 )
 
 // Sweep removes rows whose time is over, and destroys the keys of grants that were revoked: it deals with limit rows at
@@ -22,7 +26,8 @@ const (
 func (s *Store) Sweep(ctx context.Context, now time.Time, limit int) (removed int, err error) {
 	// Children go before grants, and a grant's reaches with the last that they could end.
 	for _, sweep := range []func(tx *statements, now int64, limit int) (int, error){
-		sweepAccess, sweepRefresh, sweepCodes, sweepGrants, sweepSessions, sweepSigningKeys, sweepRevocations, destroyKeys,
+		sweepAccess, sweepRefresh, sweepCodes, sweepGrants, sweepSessions, sweepSigningKeys, sweepRevocations, sweepStreams,
+		sweepAcknowledgements, destroyKeys,
 	} {
 		for removed < limit {
 			n, err := s.sweepOnce(ctx, sweep, millis(now), min(sweepChunk, limit-removed))
@@ -151,6 +156,18 @@ func sweepRevocations(tx *statements, now int64, limit int) (int, error) {
 	n, err := tx.exec(`DELETE FROM revocations WHERE sequence IN
 		(SELECT sequence FROM (SELECT sequence, at, swept_to FROM revocations ORDER BY sequence LIMIT ?2)
 			WHERE at <= ?1 AND swept_to IS NULL)`, now-keepRevocations.Milliseconds(), limit)
+	return int(n), err
+}
+
+func sweepStreams(tx *statements, now int64, limit int) (int, error) {
+	n, err := tx.exec(`DELETE FROM streams WHERE num IN (SELECT num FROM streams WHERE seen_at <= ?1 ORDER BY seen_at LIMIT ?2)`,
+		now-keepStreams.Milliseconds(), limit)
+	return int(n), err
+}
+
+func sweepAcknowledgements(tx *statements, now int64, limit int) (int, error) {
+	n, err := tx.exec(`DELETE FROM acknowledgements WHERE (stream_num, through) IN
+		(SELECT stream_num, through FROM acknowledgements WHERE at <= ?1 ORDER BY at LIMIT ?2)`, now-keepAcknowledgements.Milliseconds(), limit)
 	return int(n), err
 }
 

@@ -24,9 +24,10 @@ const (
 // Nobody is answered before the commit. What one write found may rest on what another did in the same transaction, so when
 // the commit fails all of them fail, with storage.ErrUnavailable.
 type writer struct {
-	db    *sql.DB
-	log   *slog.Logger
-	queue chan *write
+	db      *sql.DB
+	log     *slog.Logger
+	queue   chan *write
+	changed *changes // told of every revocation that is durable
 
 	closing   chan struct{} // closed by close: no new writes
 	ended     chan struct{} // closed when the goroutine has ended
@@ -54,8 +55,8 @@ func (j *write) answer(err error) {
 	}
 }
 
-func startWriter(db *sql.DB, log *slog.Logger) *writer {
-	w := &writer{db: db, log: log, queue: make(chan *write, maxBatch),
+func startWriter(db *sql.DB, log *slog.Logger, changed *changes) *writer {
+	w := &writer{db: db, log: log, queue: make(chan *write, maxBatch), changed: changed,
 		closing: make(chan struct{}), ended: make(chan struct{})}
 	go w.run()
 	return w
@@ -117,6 +118,9 @@ func (w *writer) run() {
 		if err != nil {
 			w.log.Error("a commit failed; nothing of it was answered as done", "writes", len(batch), "error", err)
 			w.drop()
+		} else if w.tx.revoked {
+			w.tx.revoked = false
+			w.changed.announce() // before the answer: gateways may well be first to know
 		}
 		for _, job := range batch {
 			if err != nil {

@@ -312,7 +312,7 @@ func TestPlans(t *testing.T) {
 		"FindAccess": accessByHash, "FindAccessByJTI": accessByJTI, "FindRefresh": refreshByHash, "FindCode": codeByHash,
 		"FindSession": sessionByHash, "Generations": readGenerations, "ListTokens of a user": listByUser, "ListTokens": listAll,
 		"RedeemCode": consumeCode, "RotateRefresh": consumeRefresh, "begin": insertGrant,
-		"keys by session": endedBySession, "keys by user": endedByUser, "keys by user+client": endedByUserClient, "keys by client": endedByClient,
+		"ReadFeed": feedAfter, "keys by session": endedBySession, "keys by user": endedByUser, "keys by user+client": endedByUserClient, "keys by client": endedByClient,
 	} {
 		rows, err := s.writes.Query("EXPLAIN QUERY PLAN "+query, "1", "2", "3", "4", "5", 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 		if err != nil {

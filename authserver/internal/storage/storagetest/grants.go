@@ -16,7 +16,7 @@ func testGrants(t *testing.T, open func(*testing.T) Store) {
 
 		found, err := s.FindAccess(t.Context(), tenant, a.Hash)
 		must(t, err)
-		same(t, "access", found, storage.LiveAccess{AccessToken: seen(a), Grant: grantSeen(g), Alive: true})
+		same(t, "access", found, asFound(t, s, a, g))
 		byJTI, err := s.FindAccessByJTI(t.Context(), tenant, a.JTI)
 		must(t, err)
 		same(t, "access by jti", byJTI, found)
@@ -35,7 +35,7 @@ func testGrants(t *testing.T, open func(*testing.T) Store) {
 		must(t, s.CreateGrantWithToken(t.Context(), g, a))
 		found, err := s.FindAccess(t.Context(), tenant, a.Hash)
 		must(t, err)
-		same(t, "access", found, storage.LiveAccess{AccessToken: seen(a), Grant: grantSeen(g), Alive: true})
+		same(t, "access", found, asFound(t, s, a, g))
 	})
 	t.Run("nothing is found under another name", func(t *testing.T) {
 		s := open(t)

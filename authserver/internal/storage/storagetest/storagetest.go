@@ -36,6 +36,17 @@ type Store interface {
 	RevokeAll(ctx context.Context, asked []storage.Revocation) ([]storage.Revocation, error)
 	FindRevocation(ctx context.Context, tenant, id string) (storage.Revocation, error)
 
+	Revoked() <-chan struct{}
+	FeedPosition(ctx context.Context) (storage.Position, error)
+	CreateStream(ctx context.Context, n storage.Stream) (storage.Stream, error)
+	ReadFeed(ctx context.Context, tenant, clientID, streamID string, limit int) (storage.FeedPage, error)
+	Acknowledge(ctx context.Context, tenant, clientID, streamID string, through int64, at time.Time) error
+	AskVerification(ctx context.Context, tenant, clientID, streamID, state string) error
+	DeleteStream(ctx context.Context, tenant, clientID, streamID string) error
+	Streams(ctx context.Context, tenant string) ([]storage.Stream, storage.Position, error)
+	Applied(ctx context.Context, tenant string, sequence int64) ([]storage.Applied, error)
+	BeginEpoch(ctx context.Context, everything storage.Revocation) error
+
 	CreateSession(ctx context.Context, s storage.Session) error
 	FindSession(ctx context.Context, tenant string, hash []byte) (storage.LiveSession, error)
 	EndSession(ctx context.Context, tenant, sessionID, by string, at time.Time) error
@@ -66,6 +77,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"Generations", testGenerations},
 		{"Reaches", testReaches},
 		{"Exchanges", testExchanges},
+		{"Feed", testFeed},
 		{"Sessions", testSessions},
 		{"Consents", testConsents},
 		{"Accounts", testAccounts},
@@ -161,13 +173,11 @@ func same(t failer, what string, got, want any) {
 	}
 }
 
-// seen and grantSeen are an access token and its grant as storage.LiveAccess has them.
-func seen(a storage.AccessToken) storage.AccessToken {
-	a.Hash = nil
-	return a
-}
-
-func grantSeen(g storage.Grant) storage.Grant {
-	g.Scope, g.Offline, g.CreatedAt = "", false, time.Time{}
-	return g
+// asFound is what reading an access token that is alive must give: without what storage.LiveAccess comes without.
+func asFound(t *testing.T, s Store, a storage.AccessToken, g storage.Grant) storage.LiveAccess {
+	t.Helper()
+	feed, err := s.FeedPosition(t.Context())
+	must(t, err)
+	a.Hash, g.Scope, g.Offline, g.CreatedAt = nil, "", false, time.Time{}
+	return storage.LiveAccess{AccessToken: a, Grant: g, Alive: true, Feed: feed}
 }
