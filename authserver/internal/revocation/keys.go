@@ -22,11 +22,10 @@ func (n Namer) Key(tenant string, kind storage.Kind, id string) string {
 }
 
 func (n Namer) append(b []byte, tenant string, kind storage.Kind, id string) []byte {
-	var mac [32]byte
 	if kind == storage.KindEverything {
 		tenant = ""
 	}
-	n.MAC.Append(mac[:0], tenant, string(kind), id)
+	mac := n.MAC.Sum(tenant, string(kind), id)
 	return base64.RawURLEncoding.AppendEncode(b, mac[:keyBytes])
 }
 

@@ -14,27 +14,32 @@ import (
 // MAC is not usable.
 type MAC struct{ pool *sync.Pool }
 
+// macState is what one computation needs. It is used again: the hash keeps what it computed of the key.
+type macState struct {
+	hash      hash.Hash
+	text, sum []byte
+}
+
 // NewMAC makes a MAC for one purpose from a secret of at least 128 random bits (HKDF-SHA-256, RFC 5869).
 func NewMAC(secret []byte, purpose string) (MAC, error) {
 	key, err := hkdf.Key(sha256.New, secret, nil, "phantomgate mac "+purpose, KeySize)
 	if err != nil {
 		return MAC{}, fmt.Errorf("seal: %w", err)
 	}
-	// A hash that is used again keeps what it computed of the key.
-	return MAC{&sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}, nil
+	return MAC{&sync.Pool{New: func() any { return &macState{hash: hmac.New(sha256.New, key)} }}}, nil
 }
 
-// Append appends the MAC of the parts, 32 bytes, to b. The parts are told apart: ("ab", "c") and ("a", "bc") differ.
-func (m MAC) Append(b []byte, parts ...string) []byte {
-	h := m.pool.Get().(hash.Hash)
-	h.Reset()
-	var text [256]byte
-	message := text[:0]
+// Sum gives the MAC of the parts. They are told apart: ("ab", "c") and ("a", "bc") differ. It allocates nothing.
+func (m MAC) Sum(parts ...string) (sum [sha256.Size]byte) {
+	s := m.pool.Get().(*macState)
+	s.hash.Reset()
+	s.text = s.text[:0]
 	for _, part := range parts {
-		message = append(binary.AppendUvarint(message, uint64(len(part))), part...)
+		s.text = append(binary.AppendUvarint(s.text, uint64(len(part))), part...)
 	}
-	h.Write(message)
-	b = h.Sum(b)
-	m.pool.Put(h)
-	return b
+	s.hash.Write(s.text)
+	s.sum = s.hash.Sum(s.sum[:0])
+	copy(sum[:], s.sum)
+	m.pool.Put(s)
+	return sum
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"strings"
 	"time"
@@ -58,6 +59,16 @@ func (r *accessRow) dest() []any {
 		&g.Births.Everything, &g.Births.Tenant, &g.Births.Client, &g.Births.User, &g.Births.UserClient, &t.Feed.Epoch, &t.Feed.Sequence}
 }
 
+// scan is dest for columns that come straight from the driver.
+func (r *accessRow) scan(values []driver.Value) error {
+	t, g, c := &r.found, &r.found.Grant, columns{values: values}
+	t.JTI, t.Scope, t.Value, r.issued, r.expires, r.actors, t.Alive = c.text(), c.text(), c.bytes(), c.number(), c.number(), c.text(), c.number() == 1
+	g.ID, g.ClientID, g.Subject, g.SessionID, g.WrappedKey, r.ends = c.text(), c.text(), c.text(), c.text(), c.bytes(), c.number()
+	g.Births = storage.Births{Everything: c.number(), Tenant: c.number(), Client: c.number(), User: c.number(), UserClient: c.number()}
+	t.Feed = storage.Position{Epoch: c.text(), Sequence: c.number()}
+	return c.end()
+}
+
 // read gives what was scanned, of the tenant that was asked for.
 func (r *accessRow) read(tenant string) storage.LiveAccess {
 	r.found.Grant.Tenant, r.found.GrantID = tenant, r.found.Grant.ID
@@ -71,7 +82,8 @@ func (r *accessRow) read(tenant string) storage.LiveAccess {
 // FindAccess finds an access token by its reference's hash, or fails with storage.ErrNotFound. It does not look at times.
 func (s *Store) FindAccess(ctx context.Context, tenant string, hash []byte) (storage.LiveAccess, error) {
 	var row accessRow
-	if err := s.point.row(ctx, accessByHash, []any{hash, tenant}, row.dest()...); err != nil {
+	err := s.tokens.read(ctx, row.scan, driver.NamedValue{Ordinal: 1, Value: hash}, driver.NamedValue{Ordinal: 2, Value: tenant})
+	if err != nil {
 		return storage.LiveAccess{}, err
 	}
 	return row.read(tenant), nil

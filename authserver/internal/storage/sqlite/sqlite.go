@@ -34,7 +34,9 @@ type Store struct {
 	reads   *sql.DB // point reads: many, short
 	lists   *sql.DB // lists: few, long; they never take a connection from the point reads
 	writes  *sql.DB // one connection, the writer's
+	found   *sql.DB // reads of access tokens, which have connections of their own
 	point   *statements
+	tokens  *reader
 	writer  *writer
 	listing *statements
 	changed *changes
@@ -69,7 +71,12 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if s.lists, err = open(path, 2, readPragmas()); err != nil {
 		return nil, errors.Join(err, s.reads.Close(), s.writes.Close())
 	}
+	readers := max(4, 2*runtime.GOMAXPROCS(0))
+	if s.found, err = open(path, readers, readPragmas()); err != nil {
+		return nil, errors.Join(err, s.lists.Close(), s.reads.Close(), s.writes.Close())
+	}
 	s.point, s.listing = newStatements(s.reads), newStatements(s.lists)
+	s.tokens = newReader(s.found, accessByHash, readers)
 	s.writer = startWriter(s.writes, options.Logger, s.changed)
 	return s, nil
 }
@@ -77,9 +84,10 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 // Close lets the writes that wait end, then closes the file. Later writes fail with storage.ErrUnavailable.
 func (s *Store) Close() error {
 	s.writer.close()
+	err := s.tokens.close()
 	s.point.close()
 	s.listing.close()
-	return fault(errors.Join(s.reads.Close(), s.lists.Close(), s.writes.Close()))
+	return fault(errors.Join(err, s.found.Close(), s.reads.Close(), s.lists.Close(), s.writes.Close()))
 }
 
 // Ping tells whether the database can be read.
