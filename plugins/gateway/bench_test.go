@@ -31,7 +31,11 @@ const (
 )
 
 func benchmarkSwap(b *testing.B, n int, request *http.Request) {
-	swap, floor := filledSwap(b, n, request), filledFloor(b, n)
+	besideFloor(b, filledSwap(b, n, request), filledFloor(b, n))
+}
+
+// besideFloor lets the two take turns and reports what they took.
+func besideFloor(b *testing.B, swap, floor func(int)) {
 	var swaps, floors []float64
 	for from := 0; b.Loop(); from += benchTurn {
 		swaps = append(swaps, nanoseconds(swap, from))

@@ -427,23 +427,13 @@ func cookieSwap(tb testing.TB, n int, request *http.Request) func(int) {
 
 func TestCachedCookieAllocations(t *testing.T) {
 	swap := cookieSwap(t, 3, browserRequest())
-	if n := testing.AllocsPerRun(100, func() { swap(1) }); n > 4 {
-		t.Errorf("%v allocations, want 4 at most: a bearer token's 3, and the buffer that the cookie is opened in", n)
+	if n := testing.AllocsPerRun(100, func() { swap(1) }); n > 3 {
+		t.Errorf("%v allocations, want 3 at most: those of a bearer token", n)
 	}
 }
 
-// BenchmarkCachedCookie_1k measures a browser's request with cookies beside the same with a bearer token; the goal is
-// 1.5 times as much.
+// BenchmarkCachedCookie_1k measures a browser's request with cookies beside the same with a bearer token, at a gateway
+// without a token handler; the goal is 1.5 times as much.
 func BenchmarkCachedCookie_1k(b *testing.B) {
-	bearer, cookie := filledSwap(b, 1000, browserRequest()), cookieSwap(b, 1000, browserRequest())
-	var bearers, cookies, ratios []float64
-	for from := 0; b.Loop(); from += benchTurn {
-		bearers = append(bearers, nanoseconds(bearer, from))
-		cookies = append(cookies, nanoseconds(cookie, from))
-		ratios = append(ratios, cookies[len(cookies)-1]/bearers[len(bearers)-1])
-	}
-	b.ReportMetric(0, "ns/op") // an operation is a turn of both
-	b.ReportMetric(median(bearers), "ns/bearer")
-	b.ReportMetric(median(cookies), "ns/cookie")
-	b.ReportMetric(median(ratios), "x-bearer")
+	besideFloor(b, cookieSwap(b, 1000, browserRequest()), filledSwap(b, 1000, browserRequest()))
 }

@@ -14,7 +14,8 @@ import (
 //
 // Random nonces allow 2^32 seals under one key (NIST SP 800-38D, 8.3); a login makes five, a refresh two.
 type sealer struct {
-	keys []sealingKey // the first one seals
+	keys   []sealingKey // the first one seals
+	opened openings     // of access cookies
 }
 
 type sealingKey struct {
@@ -75,6 +76,18 @@ func (s *sealer) seal(p purpose, text []byte) string {
 	sealed := append([]byte{sealVersion}, k.tag[:]...)
 	sealed = k.aead.Seal(sealed, nil, text, k.aad[p])
 	return sealEncoding.EncodeToString(sealed)
+}
+
+// openAccess is open for access cookies, which come with every request. What it returns is shared: nobody may write to it.
+func (s *sealer) openAccess(value string) []byte {
+	if text := s.opened.get(value); text != nil {
+		return text
+	}
+	text := s.open(forAccess, value)
+	if text != nil {
+		s.opened.put(value, text)
+	}
+	return text
 }
 
 // open returns what was sealed for p, or nil: why it does not open is nobody's business.

@@ -108,7 +108,13 @@ func (h *Handler) openFirst(j *jar, p purpose, s *stamp) (text []byte, err error
 	if !ok {
 		return nil, errCookie
 	}
-	if text, ok = s.read(h.sealer.open(p, value)); !ok {
+	var opened []byte
+	if p == forAccess {
+		opened = h.sealer.openAccess(value)
+	} else {
+		opened = h.sealer.open(p, value)
+	}
+	if text, ok = s.read(opened); !ok {
 		return nil, errCookie
 	}
 	return text, nil

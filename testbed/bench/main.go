@@ -33,7 +33,7 @@ type settings struct {
 func fullSettings() settings {
 	return settings{
 		rounds: 25, readers: 16, writers: 64, proxied: 6_000, read: 3_000, written: 1_500, tokens: 20_000,
-		swaps: []swapBench{swap1k, swap1M}, swapTurn: "100x",
+		swaps: []swapBench{swap1k, cookie, swap1M}, swapTurn: "100x",
 	}
 }
 
@@ -41,7 +41,7 @@ func fullSettings() settings {
 func quickSettings() settings {
 	return settings{
 		rounds: 2, readers: 4, writers: 4, proxied: 50, read: 50, written: 20, tokens: 20,
-		swaps: []swapBench{swap1k}, swapTurn: "1x",
+		swaps: []swapBench{swap1k, cookie}, swapTurn: "1x",
 	}
 }
 

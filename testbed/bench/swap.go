@@ -19,6 +19,7 @@ type swapBench struct {
 
 var (
 	swap1k = swapBench{"BenchmarkCachedSwap_1k", "core_swap_1k", 2, "cached swap / (SHA-256 + BigCache Get), 1,000 tokens"}
+	cookie = swapBench{"BenchmarkCachedCookie_1k", "core_cookie_1k", 1.5, "a browser with cookies / the same with a bearer token, 1,000 users"}
 	swap1M = swapBench{"BenchmarkCachedSwap_1M", "core_swap_1m", 1.5, "the same, 1,000,000 tokens at random"}
 )
 
