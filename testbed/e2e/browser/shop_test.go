@@ -16,7 +16,7 @@ import (
 )
 
 // shop is where the demo's parts are.
-type shop struct{ url, issuer string }
+type shop struct{ url, issuer, admin string }
 
 var (
 	running     *demo.Demo
@@ -35,7 +35,7 @@ func theShop(t *testing.T) shop {
 	if errStarting != nil {
 		t.Fatal(errStarting)
 	}
-	return shop{running.GatewayURL, running.IssuerURL}
+	return shop{running.GatewayURL, running.IssuerURL, running.AdminURL}
 }
 
 func TestMain(m *testing.M) {

@@ -2,6 +2,8 @@ package browser
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -135,7 +137,8 @@ func flags(c *network.Cookie) network.Cookie {
 	return shown
 }
 
-// TestTwoTabsRefresh lets two tabs renew the session at once, with one refresh token between them: neither is thrown out.
+// TestTwoTabsRefresh lets two tabs renew the session at once, with one refresh token between them: neither is thrown out. That
+// they did use the same one is seen at the issuer, where both together made one new access token, not one each.
 func TestTwoTabsRefresh(t *testing.T) {
 	s := theShop(t)
 	browser := chromium(t)
@@ -145,7 +148,10 @@ func TestTwoTabsRefresh(t *testing.T) {
 	two.sees("Alice Arendt")
 	one.click("nav", "Account")
 	one.sees("Alice Arendt")
-	for range 5 {
+	one.lag()
+	two.lag()
+	for range 3 {
+		before := s.alive(t, "alice")
 		// Both begin when they hear of it, so that neither waits for the other's answer.
 		go_ := `new Promise((done) => { const c = new BroadcastChannel("test-go"); c.onmessage = () => { import("/shop/agent.js").then((a) => a.refresh()).then(done, (e) => done("failed: " + e.message)); }; c.postMessage("listening"); })`
 		results := make(chan string, 2)
@@ -166,6 +172,65 @@ func TestTwoTabsRefresh(t *testing.T) {
 				t.Errorf("afterwards a call is answered %s", status)
 			}
 		}
+		if made := len(s.alive(t, "alice")) - len(before); made != 1 {
+			t.Errorf("two tabs' refreshes made %d access tokens", made)
+		}
+	}
+}
+
+// lag keeps every answer from this tab for a second: what it sends meanwhile goes with the cookies it has.
+func (p *tab) lag() {
+	p.t.Helper()
+	second := network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{
+		{Latency: 1000, DownloadThroughput: -1, UploadThroughput: -1}}} // of every address
+	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		if _, err := cdp.Call(ctx, target, network.Enable, network.EnableParams{}); err != nil {
+			return err
+		}
+		_, err := cdp.Call(ctx, target, network.EmulateNetworkConditionsByRule, second)
+		return err
+	}))
+}
+
+// alive lists a user's living access tokens at the shop, as the operator sees them.
+func (s shop) alive(t *testing.T, user string) (jtis []string) {
+	t.Helper()
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"operator"}, "client_secret": {"operator-demo-secret"}}
+	var token struct {
+		Access string `json:"access_token"`
+	}
+	answer, err := http.PostForm(s.issuer+"/oauth/token", form)
+	read(t, answer, err, &token)
+	for after := ""; ; {
+		var page struct {
+			Tokens []struct{ JTI string }
+			Next   string
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.admin+"/admin/v1/tokens?client=spa&user="+user+"&after="+after, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token.Access)
+		answer, err := http.DefaultClient.Do(request)
+		read(t, answer, err, &page)
+		for _, one := range page.Tokens {
+			jtis = append(jtis, one.JTI)
+		}
+		if after = page.Next; after == "" {
+			return jtis
+		}
+	}
+}
+
+// read decodes an answer that must be a success.
+func read(t *testing.T, answer *http.Response, err error, into any) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if err := json.NewDecoder(answer.Body).Decode(into); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("status %d: %v", answer.StatusCode, err)
 	}
 }
 
