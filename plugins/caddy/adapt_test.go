@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,4 +79,85 @@ func TestFaults(t *testing.T) {
 		}
 		return err.Error()
 	})
+}
+
+// TestFaultsOfAllBlocks: what is wrong in one block hides nothing of the others, wherever they stand.
+func TestFaultsOfAllBlocks(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	imported := write("orders", `phantom_token {
+	audience orders {
+		GET orders.read
+	}
+}
+`)
+	const written = `{
+	phantomgate {
+		issuer https://id.example.com {
+			client gateway
+			secret_file /run/secrets/gateway
+			timeout soon
+		}
+	}
+}
+(snippet) {
+	phantom_token {
+		colour blue
+	}
+}
+one.example.com {
+	phantom_token {
+		audience catalog {
+			GET /events events.read {
+				acr
+			}
+		}
+	}
+}
+two.example.com {
+	handle /api/* {
+		phantom_token /api/* {
+			open /health
+		}
+		reverse_proxy localhost:9001
+	}
+	handle {
+		oauth_agent now
+	}
+}
+three.example.com {
+	import snippet
+	import IMPORTED
+}
+four.example.com {
+	phantom_token {
+		open /fine
+	}
+}
+`
+	file := write("Caddyfile", strings.Replace(written, "IMPORTED", imported, 1))
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = caddyconfig.GetAdapter("caddyfile").Adapt(content, map[string]any{"filename": file})
+	if err == nil {
+		t.Fatal("a Caddyfile full of faults was adapted")
+	}
+	var told []string
+	for line := range strings.Lines(err.Error()) {
+		if place, problem, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), dir+"/"), ": "); ok {
+			told = append(told, place+" "+strings.Fields(problem)[0])
+		}
+	}
+	want := []string{"Caddyfile:6 timeout:", "Caddyfile:12 colour", "Caddyfile:19 acr", "Caddyfile:26 phantom_token", "Caddyfile:32 oauth_agent", "orders:3 this"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told\n%s\nwant\n%s\n%v", strings.Join(told, "\n"), strings.Join(want, "\n"), err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -54,24 +55,26 @@ func (a *Agent) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 //
 //	oauth_agent
 func parseAgent(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	h.Next()
-	if h.NextArg() || len(blockLines(h.Dispenser)) > 0 {
-		return nil, h.Errf("%s takes neither matcher nor block: its path and the rest stand in the global option %s", agentDirective, appName)
-	}
-	option, ok := h.Option(appName).(httpcaddyfile.App)
-	if !ok {
-		return nil, h.Errf("%s needs to know the issuer; add to the global options at the top of the Caddyfile: %s { issuer <name> { ... } }", agentDirective, appName)
-	}
-	app, err := parsedApp(option)
-	switch {
-	case err != nil:
+	var r report
+	app := appOf(h)
+	r.agent(h.Dispenser, app)
+	if err := r.refuse(h.Dispenser, app); err != nil {
 		return nil, err
-	case len(app.CaddyfileFaults) > 0:
-		return nil, fmt.Errorf("\n%w", joinLines(app.CaddyfileFaults))
-	case app.TokenHandler == nil:
-		return nil, h.Err(noTokenHandler)
 	}
 	return h.NewRoute(nil, new(Agent)), nil
+}
+
+// agent reads oauth_agent, on which d is about to stand.
+func (r *report) agent(d *caddyfile.Dispenser, app appOption) {
+	d.Next()
+	r.at("", "", d)
+	if d.NextArg() || len(blockLines(d)) > 0 {
+		r.fault(d, "%s takes neither matcher nor block: its path and the rest stand in the global option %s", agentDirective, appName)
+		return
+	}
+	if r.needsApp(d, agentDirective, app); app.given && len(app.faults) == 0 && app.tokens == nil {
+		r.fault(d, "%s", noTokenHandler)
+	}
 }
 
 var (

@@ -29,15 +29,29 @@ import (
 // It takes no matcher: a path that no matcher covers would pass unjudged.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	var r report
-	h.Next()
-	r.at("", "", h.Dispenser)
-	app, appFaults := r.app(h)
-	if h.NextArg() {
-		r.fault(h.Dispenser, "%s takes no matcher, since what it does not match would pass unjudged; write the rules in its block, or put it into a handle block together with reverse_proxy", directive)
-		h.RemainingArgs()
+	app := appOf(h)
+	routes := r.directive(h.Dispenser, app)
+	if err := r.refuse(h.Dispenser, app); err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(routes)
+	if err != nil {
+		return nil, err
+	}
+	return h.NewRoute(nil, &Handler{Routes: raw}), nil
+}
+
+// directive reads phantom_token, on which d is about to stand.
+func (r *report) directive(d *caddyfile.Dispenser, app appOption) []gateway.Route {
+	d.Next()
+	r.at("", "", d)
+	r.needsApp(d, directive, app)
+	if d.NextArg() {
+		r.fault(d, "%s takes no matcher, since what it does not match would pass unjudged; write the rules in its block, or put it into a handle block together with reverse_proxy", directive)
+		d.RemainingArgs()
 	}
 	var routes []gateway.Route
-	for _, line := range blockLines(h.Dispenser) {
+	for _, line := range blockLines(d) {
 		switch line.Val() {
 		case "open":
 			routes = append(routes, r.rule(line, len(routes), gateway.Route{Open: true}))
@@ -47,42 +61,12 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 			r.unknown(line, "open", "audience")
 		}
 	}
-	r.addCore(slices.DeleteFunc(faultsOf(gateway.Config{Routes: routes, TokenHandler: app.TokenHandler}.Validate()), func(f *gateway.Fault) bool {
+	r.addCore(slices.DeleteFunc(faultsOf(gateway.Config{Routes: routes, TokenHandler: app.tokens}.Validate()), func(f *gateway.Fault) bool {
 		// Where lines could not be read, "no routes" would only say so once more.
 		return !ofRoutes(f) || f.Field == "routes" && len(r.faults) > 0 ||
-			len(appFaults) > 0 && strings.Contains(f.Field, ".cookies") // which depends on the app
+			len(app.faults) > 0 && strings.Contains(f.Field, ".cookies") // which depends on the app
 	}))
-	if lines := append(appFaults, r.lines()...); len(lines) > 0 {
-		return nil, fmt.Errorf("\n%w", joinLines(lines))
-	}
-	raw, err := json.Marshal(routes)
-	if err != nil {
-		return nil, err
-	}
-	return h.NewRoute(nil, &Handler{Routes: raw}), nil
-}
-
-// app returns what the global option says that concerns rules, and what was wrong with it; it reports when there is
-// none.
-func (r *report) app(h httpcaddyfile.Helper) (app gateway.Config, faults []string) {
-	option, ok := h.Option(appName).(httpcaddyfile.App)
-	if !ok {
-		r.fault(h.Dispenser, "%s needs to know the issuer; add to the global options at the top of the Caddyfile: %s { issuer <name> { ... } }", directive, appName)
-		return gateway.Config{}, nil
-	}
-	parsed, err := parsedApp(option)
-	if err == nil && parsed.TokenHandler != nil {
-		err = json.Unmarshal(parsed.TokenHandler, &app.TokenHandler)
-	}
-	if err != nil {
-		return gateway.Config{}, []string{err.Error()}
-	}
-	return app, parsed.CaddyfileFaults
-}
-
-func parsedApp(option httpcaddyfile.App) (*App, error) {
-	app := new(App)
-	return app, json.Unmarshal(option.Value, app)
+	return routes
 }
 
 // audience reads the rules of one API.

@@ -60,8 +60,8 @@ func (p program) revokeCommand(s *settings) *cobra.Command {
 	}
 	f := c.Flags()
 	f.String("token", "", "the `FILE` with one access or refresh reference, or a jti; - reads standard input (an argument would show in ps)")
-	f.String("grant", "", "a grant's `ID`, as `tokens` lists it")
-	f.String("session", "", "the `ID` of a login (sid), as `tokens` lists it")
+	f.String("grant", "", "a grant's `ID`, as phantomctl tokens lists it")
+	f.String("session", "", "the `ID` of a login (sid), as phantomctl tokens lists it")
 	f.String("user", "", "a user's login `NAME` or sub")
 	f.String("client", "", "an app's `ID`")
 	f.String("tenant", "", "a tenant's `NAME`")
