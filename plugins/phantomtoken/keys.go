@@ -34,6 +34,9 @@ type keys struct {
 	fetched time.Time
 }
 
+// algorithms that the issuer may sign with: neither "none" nor anything symmetric.
+var algorithms = []string{"ES256", "EdDSA", "RS256", "PS256"}
+
 const (
 	mostKeySet = 256 << 10
 	// keysFresh is how long a key that the issuer has withdrawn may still be believed.

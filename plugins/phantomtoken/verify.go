@@ -67,8 +67,7 @@ func newVerifier(cfg Config, keys *keySet) *verifier {
 	return &verifier{
 		issuer: cfg.Issuer, tenant: cfg.Tenant, narrows: cfg.narrows(), accept: cfg.Accept, keys: keys, now: cfg.Now,
 		parser: jwt.NewParser(
-			// An allow-list: neither "none" nor anything symmetric.
-			jwt.WithValidMethods([]string{"ES256", "EdDSA", "RS256", "PS256"}),
+			jwt.WithValidMethods(algorithms),
 			jwt.WithIssuer(cfg.Issuer),
 			jwt.WithExpirationRequired(),
 			jwt.WithIssuedAt(),
@@ -131,11 +130,20 @@ func undecided(err error) bool {
 // checkHeader refuses other kinds of JWT (an ID token, a security event), and extensions that would have to be
 // understood (RFC 7515 section 4.1.11).
 func (v *verifier) checkHeader(header map[string]any) error {
-	typ, _ := header["typ"].(string)
-	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	typ := typeOf(header)
 	if typ != "at+jwt" && !(v.accept.TypJWT && typ == "jwt") {
 		return errors.New("its JWT's typ is not at+jwt")
 	}
+	return checkCritical(header)
+}
+
+// typeOf returns a JWT's typ, which is a media type that may leave out its beginning (RFC 7515 section 4.1.9).
+func typeOf(header map[string]any) string {
+	typ, _ := header["typ"].(string)
+	return strings.TrimPrefix(strings.ToLower(typ), "application/")
+}
+
+func checkCritical(header map[string]any) error {
 	if _, critical := header["crit"]; critical {
 		return errors.New("its JWT has critical extensions")
 	}
