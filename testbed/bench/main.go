@@ -18,22 +18,24 @@ import (
 
 // settings are how much is measured.
 type settings struct {
-	rounds   int // turns that each program gets, after one that is not counted
-	readers  int // connections that read
-	writers  int // connections that write
-	proxied  int // requests a turn, at a gateway
-	read     int // at the introspection endpoint
-	written  int // at the token endpoint
-	tokens   int // living tokens at the issuer
-	swaps    []swapBench
-	swapTurn string // turns of the cached swap, as `go test -benchtime` has them
+	rounds      int // turns that each program gets, after one that is not counted
+	readers     int // connections that read
+	writers     int // connections that write
+	proxied     int // requests a turn, at a gateway
+	read        int // at the introspection endpoint
+	written     int // at the token endpoint
+	tokens      int // living tokens at the issuer
+	swaps       []swapBench
+	swapTurn    string // turns of the cached swap, as `go test -benchtime` has them
+	ended       int    // living tokens that one revocation ends
+	revokeTurns string
 }
 
 // fullSettings have turns of less than a second: what else the machine does then meets neighbouring turns alike.
 func fullSettings() settings {
 	return settings{
 		rounds: 25, readers: 16, writers: 64, proxied: 6_000, read: 3_000, written: 1_500, tokens: 20_000,
-		swaps: []swapBench{swap1k, cookie, swap1M}, swapTurn: "100x",
+		swaps: []swapBench{swap1k, cookie, swap1M}, swapTurn: "100x", ended: 100_000, revokeTurns: "200x",
 	}
 }
 
@@ -41,7 +43,7 @@ func fullSettings() settings {
 func quickSettings() settings {
 	return settings{
 		rounds: 2, readers: 4, writers: 4, proxied: 50, read: 50, written: 20, tokens: 20,
-		swaps: []swapBench{swap1k, cookie}, swapTurn: "1x",
+		swaps: []swapBench{swap1k, cookie}, swapTurn: "1x", ended: 2000, revokeTurns: "2x",
 	}
 }
 
@@ -91,6 +93,7 @@ func measure(ctx context.Context, s settings, out io.Writer) (figures []Figure, 
 		{"the cached swap in the core", measureSwap},
 		{"the token endpoint", measureIssue},
 		{"the introspection endpoint", measureIntrospection},
+		{"a revocation", measureRevocation},
 		{"Caddy", measureCaddy},
 	} {
 		fmt.Fprintf(out, "measuring %s …\n", part.title)

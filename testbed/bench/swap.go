@@ -35,7 +35,7 @@ func measureSwap(ctx context.Context, l *lab, s settings) ([]Figure, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w\n%s", err, report)
 		}
-		metrics, err := readBenchmark(string(report), b.benchmark)
+		metrics, err := readBenchmark(string(report), b.benchmark, swapMetrics...)
 		if err != nil {
 			return nil, err
 		}
@@ -49,12 +49,12 @@ func measureSwap(ctx context.Context, l *lab, s settings) ([]Figure, error) {
 	return figures, nil
 }
 
-// wanted are the metrics that a benchmark of the swap must report.
-var wanted = []string{"x-floor", "x-quarter", "x-threequarters", "ns/swap", "allocs/swap"}
+// swapMetrics are what a benchmark of the swap must report.
+var swapMetrics = []string{"x-floor", "x-quarter", "x-threequarters", "ns/swap", "allocs/swap"}
 
 // readBenchmark finds the metrics of a benchmark in what `go test -bench` prints: its name, how often it ran, then a value
 // and a unit for each metric.
-func readBenchmark(report, name string) (map[string]float64, error) {
+func readBenchmark(report, name string, wanted ...string) (map[string]float64, error) {
 	for line := range strings.Lines(report) {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || fields[0] != name && !strings.HasPrefix(fields[0], name+"-") {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,17 +213,36 @@ func (l lab) phantomctl(t *testing.T, admin string, in io.Reader, args ...string
 	return d
 }
 
-// before stands in front of the admin API: around may answer by itself, or drop what the API answers.
-func (l lab) before(t *testing.T, around func(w http.ResponseWriter, r *http.Request, api http.Handler)) string {
+// proxy stands in front of the admin API, one request after the other.
+type proxy struct {
+	URL string
+	mu  sync.Mutex // held while a request is served
+}
+
+// before starts a proxy: around may answer by itself, or drop what the API answers.
+func (l lab) before(t *testing.T, around func(w http.ResponseWriter, r *http.Request, api http.Handler)) *proxy {
 	t.Helper()
 	target, err := url.Parse(l.Admin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { around(w, r, api) }))
-	t.Cleanup(proxy.Close)
-	return proxy.URL
+	api := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorLog: log.New(io.Discard, "", 0)}
+	p := &proxy{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		around(w, r, api)
+	}))
+	t.Cleanup(server.Close)
+	p.URL = server.URL
+	return p
+}
+
+// look reads what the proxy's requests have written.
+func (p *proxy) look(do func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	do()
 }
 
 // lose lets the API do what it is asked, and the answer go nowhere.

@@ -75,9 +75,9 @@ func (l *lines) batch() batch {
 			break
 		}
 		switch {
-		case line == "" && usable, strings.HasPrefix(line, "#"):
+		case usable && (len(line) == 0 || line[0] == '#'):
 		case usable && isReference(line):
-			b.references = append(b.references, line)
+			b.references = append(b.references, string(line))
 		default:
 			if b.unusable++; b.first == 0 {
 				b.first = l.line
@@ -88,11 +88,12 @@ func (l *lines) batch() batch {
 	return b
 }
 
-// next gives the next line without its end and the spaces around it; of one that is too long, nothing but that.
+// next gives the next line without its end and the spaces around it, until it is called again; of one that is too long,
+// nothing but that.
 //
 // A last line without an end does not count as read: whoever writes the file may not have written all of it. It is given all
 // the same, and given again by the next run.
-func (l *lines) next() (line string, usable bool, err error) {
+func (l *lines) next() (line []byte, usable bool, err error) {
 	tooLong := false
 	l.line = l.count + 1
 	for {
@@ -103,18 +104,18 @@ func (l *lines) next() (line string, usable bool, err error) {
 			tooLong = true
 			continue
 		case err != nil && !errors.Is(err, io.EOF):
-			return "", false, fmt.Errorf("reading: %w", err)
+			return nil, false, fmt.Errorf("reading: %w", err)
 		case err != nil && len(piece) == 0 && !tooLong:
-			return "", false, io.EOF
+			return nil, false, io.EOF
 		case err == nil || tooLong:
 			l.take(piece)
 			l.count++
 		}
 		if tooLong {
-			return "", false, nil
+			return nil, false, nil
 		}
 		// Some editors begin a file with a mark that it is UTF-8.
-		return strings.TrimPrefix(string(bytes.TrimSpace(piece)), "\ufeff"), true, nil
+		return bytes.TrimSpace(bytes.TrimPrefix(piece, []byte("\ufeff"))), true, nil
 	}
 }
 
@@ -124,8 +125,8 @@ func (l *lines) take(piece []byte) {
 }
 
 // isReference tells whether a line may be a reference or a jti: the characters of a bearer token (RFC 6750, 2.1).
-func isReference(line string) bool {
-	return len(line) <= longestReference && strings.IndexFunc(line, func(c rune) bool {
+func isReference(line []byte) bool {
+	return len(line) <= longestReference && bytes.IndexFunc(line, func(c rune) bool {
 		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("-._~+/=", c)
 	}) < 0
 }
