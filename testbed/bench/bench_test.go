@@ -1,10 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -13,7 +9,7 @@ import (
 // figure is there, once, has been measured, and a goal's verdict follows from its value. What the values are says nothing.
 func TestQuickMeasuresEverything(t *testing.T) {
 	var out strings.Builder
-	figures, _, err := measure(t.Context(), quickSettings(), &out)
+	measured, _, err := measure(t.Context(), quickSettings(), &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +25,7 @@ func TestQuickMeasuresEverything(t *testing.T) {
 		"revoke_user": "<= 1.5", "revoke_client": "<= 1.5", "revoke_tenant": "<= 1.5",
 		"issue_cpu_time": "none", "issue_rate": "none", "issue_p50": "none", "issue_p99": "none",
 	}
-	for _, f := range figures {
+	for _, f := range measured {
 		goal, known := want[f.Name]
 		delete(want, f.Name)
 		switch {
@@ -45,65 +41,6 @@ func TestQuickMeasuresEverything(t *testing.T) {
 	}
 	for name := range want {
 		t.Errorf("%s is missing", name)
-	}
-}
-
-func TestFiguresAreWritten(t *testing.T) {
-	s := spread{median: 0.6, low: 0.5, high: 0.9}
-	figures := []Figure{
-		atLeast(0.7, "a", "x", s, "too little"), atLeast(0.6, "b", "x", s, "just enough"),
-		atMost(0.5, "c", "x", s, "too much"), informative("d", "µs", s, "whatever it is"),
-	}
-	path := filepath.Join(t.TempDir(), "build", "figures.json")
-	if err := writeJSON(path, figures); err != nil {
-		t.Fatal(err)
-	}
-	body, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const want = `[
-  {
-    "name": "a",
-    "value": 0.6,
-    "unit": "x",
-    "goal": ">= 0.7",
-    "holds": false
-  },`
-	if !strings.HasPrefix(string(body), want) {
-		t.Errorf("%s\nwant it to begin with\n%s", body, want)
-	}
-	var read []Figure
-	if err := json.Unmarshal(body, &read); err != nil {
-		t.Fatal(err)
-	}
-	var holds []bool
-	for _, f := range read {
-		holds = append(holds, f.Holds)
-	}
-	if !slices.Equal(holds, []bool{false, true, false, true}) {
-		t.Errorf("holds: %v", holds)
-	}
-	var table strings.Builder
-	printTable(&table, figures)
-	if strings.Count(table.String(), "MISSED") != 2 || strings.Count(table.String(), "holds") != 1 {
-		t.Error(table.String())
-	}
-}
-
-func TestSpread(t *testing.T) {
-	for _, c := range []struct {
-		values []float64
-		want   spread
-	}{
-		{[]float64{3}, spread{3, 3, 3}},
-		{[]float64{2, 1}, spread{1.5, 1, 2}},
-		{[]float64{9, 1, 5, 3, 7}, spread{5, 3, 7}},
-		{[]float64{1, 2, 3, 4, 5, 6, 7, 8, 100}, spread{5, 3, 7}},
-	} {
-		if got := spreadOf(c.values); got != c.want {
-			t.Errorf("%v: %v, want %v", c.values, got, c.want)
-		}
 	}
 }
 

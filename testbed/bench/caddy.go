@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"path/filepath"
 	"sync/atomic"
+
+	"github.com/phantomgate/phantomgate/testbed/figures"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 )
 
 // measureCaddy sends the same requests through Caddy with the plugin and through Caddy without, to the same API.
-func measureCaddy(ctx context.Context, l *lab, s settings) ([]Figure, error) {
+func measureCaddy(ctx context.Context, l *lab, s settings) ([]figures.Figure, error) {
 	fewTokens, manyTokens := min(fewTokens, s.tokens), min(manyTokens, s.tokens)
 	gateway, plain, asked, end, err := l.caddySides(ctx, manyTokens)
 	if err != nil {
@@ -39,16 +41,16 @@ func measureCaddy(ctx context.Context, l *lab, s settings) ([]Figure, error) {
 	}
 	thousands := float64((s.rounds+1)*s.proxied) / 1000
 	o, p := cached[0], cached[1]
-	return []Figure{
-		atLeast(0.95, "caddy_cached_cpu", "x", ratio(p, o, turn.cpuEach),
+	return []figures.Figure{
+		figures.AtLeast(0.95, "caddy_cached_cpu", "x", ratio(p, o, turn.cpuEach),
 			fmt.Sprintf("processor time a request, plain reverse_proxy / with the plugin: %d tokens, %d connections", fewTokens, s.readers)),
-		informative("caddy_cached_throughput", "x", ratio(o, p, turn.rate), "requests a second, with the plugin / plain"),
-		informative("caddy_cached_introspections", "1/1000", spread{median: float64(askedCached) / thousands}, "introspections, counted in caddy_cached_cpu"),
-		informative("caddy_cached_p50", "µs", perRound(o, turn.p50), fmt.Sprintf("time to the answer; plain %.0f", perRound(p, turn.p50).median)),
-		informative("caddy_cached_p99", "µs", perRound(o, turn.p99), fmt.Sprintf("plain %.0f", perRound(p, turn.p99).median)),
-		informative("caddy_cpu_time", "µs", perRound(o, turn.cpuEach), fmt.Sprintf("processor time of a request; plain %.4g", perRound(p, turn.cpuEach).median)),
-		informative("caddy_busy_cpu", "x", ratio(busy[1], busy[0], turn.cpuEach), fmt.Sprintf("as caddy_cached_cpu with %d tokens", manyTokens)),
-		informative("caddy_busy_introspections", "1/1000", spread{median: float64(asked.Load()) / thousands}, "introspections, counted in caddy_busy_cpu"),
+		figures.Informative("caddy_cached_throughput", "x", ratio(o, p, turn.rate), "requests a second, with the plugin / plain"),
+		figures.Informative("caddy_cached_introspections", "1/1000", figures.Spread{Median: float64(askedCached) / thousands}, "introspections, counted in caddy_cached_cpu"),
+		figures.Informative("caddy_cached_p50", "µs", perRound(o, turn.p50), fmt.Sprintf("time to the answer; plain %.0f", perRound(p, turn.p50).Median)),
+		figures.Informative("caddy_cached_p99", "µs", perRound(o, turn.p99), fmt.Sprintf("plain %.0f", perRound(p, turn.p99).Median)),
+		figures.Informative("caddy_cpu_time", "µs", perRound(o, turn.cpuEach), fmt.Sprintf("processor time of a request; plain %.4g", perRound(p, turn.cpuEach).Median)),
+		figures.Informative("caddy_busy_cpu", "x", ratio(busy[1], busy[0], turn.cpuEach), fmt.Sprintf("as caddy_cached_cpu with %d tokens", manyTokens)),
+		figures.Informative("caddy_busy_introspections", "1/1000", figures.Spread{Median: float64(asked.Load()) / thousands}, "introspections, counted in caddy_busy_cpu"),
 	}, l.stop()
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/phantomgate/phantomgate/testbed/figures"
 )
 
 // tokenWidth is what an introspection reads of a token's two rows, in bytes, and the width of a floor's one.
@@ -18,7 +20,7 @@ const tokenWidth = 512
 
 // measureIntrospection asks the issuer for phantom tokens, in random order, beside a floor with a database of the same
 // size that signs as many bytes.
-func measureIntrospection(ctx context.Context, l *lab, s settings) (_ []Figure, err error) {
+func measureIntrospection(ctx context.Context, l *lab, s settings) (_ []figures.Figure, err error) {
 	ours, floor, err := l.introspectionSides(ctx, s)
 	if err != nil {
 		return nil, err
@@ -29,13 +31,13 @@ func measureIntrospection(ctx context.Context, l *lab, s settings) (_ []Figure, 
 	}
 	o, f := turns[0], turns[1]
 	about := fmt.Sprintf("application/jwt, %d living tokens, %d connections", s.tokens, s.readers)
-	return []Figure{
-		atLeast(0.7, "introspection_throughput", "x", ratio(o, f, turn.rate), "requests a second, issuer / floor: "+about),
-		atLeast(0.7, "introspection_cpu", "x", ratio(f, o, turn.cpuEach), "processor time a request, floor / issuer"),
-		informative("introspection_cpu_time", "µs", perRound(o, turn.cpuEach), "processor time of an introspection"),
-		informative("introspection_rate", "1/s", perRound(o, turn.rate), "introspections a second, beside the generator"),
-		informative("introspection_p50", "µs", perRound(o, turn.p50), "time to the answer under this load"),
-		informative("introspection_p99", "µs", perRound(o, turn.p99), ""),
+	return []figures.Figure{
+		figures.AtLeast(0.7, "introspection_throughput", "x", ratio(o, f, turn.rate), "requests a second, issuer / floor: "+about),
+		figures.AtLeast(0.7, "introspection_cpu", "x", ratio(f, o, turn.cpuEach), "processor time a request, floor / issuer"),
+		figures.Informative("introspection_cpu_time", "µs", perRound(o, turn.cpuEach), "processor time of an introspection"),
+		figures.Informative("introspection_rate", "1/s", perRound(o, turn.rate), "introspections a second, beside the generator"),
+		figures.Informative("introspection_p50", "µs", perRound(o, turn.p50), "time to the answer under this load"),
+		figures.Informative("introspection_p99", "µs", perRound(o, turn.p99), ""),
 	}, l.stop()
 }
 

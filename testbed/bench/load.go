@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/phantomgate/phantomgate/testbed/figures"
 )
 
 // side is one program under load.
@@ -152,19 +154,19 @@ func post(host, path, headers, form string) []byte {
 }
 
 // perRound gives a figure of each turn.
-func perRound(turns []turn, of func(turn) float64) spread {
+func perRound(turns []turn, of func(turn) float64) figures.Spread {
 	values := make([]float64, len(turns))
 	for i, t := range turns {
 		values[i] = of(t)
 	}
-	return spreadOf(values)
+	return figures.SpreadOf(values)
 }
 
 // ratio gives a over b, round by round.
-func ratio(a, b []turn, of func(turn) float64) spread {
+func ratio(a, b []turn, of func(turn) float64) figures.Spread {
 	values := make([]float64, len(a))
 	for i := range a {
 		values[i] = of(a[i]) / of(b[i])
 	}
-	return spreadOf(values)
+	return figures.SpreadOf(values)
 }

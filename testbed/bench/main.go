@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"github.com/phantomgate/phantomgate/testbed/figures"
 )
 
 // settings are how much is measured.
@@ -66,13 +68,13 @@ func run(ctx context.Context, size string, out io.Writer) error {
 	default:
 		return fmt.Errorf("BENCH=%q is not offered; use quick, or leave it unset", size)
 	}
-	figures, root, err := measure(ctx, s, out)
+	measured, root, err := measure(ctx, s, out)
 	if err != nil {
 		return err
 	}
-	printTable(out, figures)
+	figures.PrintTable(out, measured)
 	path := filepath.Join(root, "build", "figures.json")
-	if err := writeJSON(path, figures); err != nil {
+	if err := figures.WriteJSON(path, measured); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "\nwritten to build/figures.json; docs/figures.md says how to read them")
@@ -80,7 +82,7 @@ func run(ctx context.Context, size string, out io.Writer) error {
 }
 
 // measure makes all figures; root is the repository's folder.
-func measure(ctx context.Context, s settings, out io.Writer) (figures []Figure, root string, err error) {
+func measure(ctx context.Context, s settings, out io.Writer) (all []figures.Figure, root string, err error) {
 	l, err := newLab(ctx, out)
 	if err != nil {
 		return nil, "", err
@@ -88,7 +90,7 @@ func measure(ctx context.Context, s settings, out io.Writer) (figures []Figure, 
 	defer func() { err = errors.Join(err, l.close()) }()
 	for _, part := range []struct {
 		title string
-		run   func(context.Context, *lab, settings) ([]Figure, error)
+		run   func(context.Context, *lab, settings) ([]figures.Figure, error)
 	}{
 		{"the cached swap in the core", measureSwap},
 		{"the token endpoint", measureIssue},
@@ -101,7 +103,7 @@ func measure(ctx context.Context, s settings, out io.Writer) (figures []Figure, 
 		if err != nil {
 			return nil, "", fmt.Errorf("%s: %w", part.title, err)
 		}
-		figures = append(figures, more...)
+		all = append(all, more...)
 	}
-	return figures, l.root, nil
+	return all, l.root, nil
 }

@@ -4,26 +4,28 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+
+	"github.com/phantomgate/phantomgate/testbed/figures"
 )
 
 // measureRevocation runs a benchmark of the issuer's storage: what it measures beside each other are two databases that take
 // too long to fill over HTTP.
-func measureRevocation(ctx context.Context, l *lab, s settings) ([]Figure, error) {
+func measureRevocation(ctx context.Context, l *lab, s settings) ([]figures.Figure, error) {
 	test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkRevoke$", "-benchtime", s.revokeTurns, "./authserver/internal/storage/sqlite")
 	test.Dir, test.Env = l.root, append(test.Environ(), fmt.Sprint("REVOKE_TOKENS=", s.ended))
 	report, err := test.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, report)
 	}
-	var figures []Figure
+	var all []figures.Figure
 	for _, reach := range []string{"user", "client", "tenant"} {
 		metrics, err := readBenchmark(string(report), "BenchmarkRevoke/"+reach, "x-few", "x-quarter", "x-threequarters", "µs/revocation")
 		if err != nil {
 			return nil, err
 		}
-		times := spread{metrics["x-few"], metrics["x-quarter"], metrics["x-threequarters"]}
-		figures = append(figures, atMost(1.5, "revoke_"+reach, "x", times,
+		times := figures.Spread{Median: metrics["x-few"], Low: metrics["x-quarter"], High: metrics["x-threequarters"]}
+		all = append(all, figures.AtMost(1.5, "revoke_"+reach, "x", times,
 			fmt.Sprintf("time of a revocation, %d living tokens / 1,000 (%.0f µs)", s.ended, metrics["µs/revocation"])))
 	}
-	return figures, nil
+	return all, nil
 }

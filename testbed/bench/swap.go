@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/phantomgate/phantomgate/testbed/figures"
 )
 
 // swapBench is a benchmark of plugins/gateway. It has to live there: a configuration may not let tokens live long enough
@@ -26,8 +28,8 @@ var (
 // mostAllocations is how many allocations a cached swap may make.
 const mostAllocations = 3
 
-func measureSwap(ctx context.Context, l *lab, s settings) ([]Figure, error) {
-	var figures []Figure
+func measureSwap(ctx context.Context, l *lab, s settings) ([]figures.Figure, error) {
+	var all []figures.Figure
 	for _, b := range s.swaps {
 		test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+b.benchmark+"$", "-benchtime", s.swapTurn, "./gateway")
 		test.Dir = filepath.Join(l.root, "plugins")
@@ -39,14 +41,14 @@ func measureSwap(ctx context.Context, l *lab, s settings) ([]Figure, error) {
 		if err != nil {
 			return nil, err
 		}
-		times := spread{metrics["x-floor"], metrics["x-quarter"], metrics["x-threequarters"]}
-		figures = append(figures,
-			atMost(b.goal, b.figure, "x", times, b.about),
-			informative(b.figure+"_time", "ns", spread{median: metrics["ns/swap"]}, "one cached swap"),
-			atMost(mostAllocations, b.figure+"_allocations", "allocations", spread{median: metrics["allocs/swap"]}, "of one cached swap"),
+		times := figures.Spread{Median: metrics["x-floor"], Low: metrics["x-quarter"], High: metrics["x-threequarters"]}
+		all = append(all,
+			figures.AtMost(b.goal, b.figure, "x", times, b.about),
+			figures.Informative(b.figure+"_time", "ns", figures.Spread{Median: metrics["ns/swap"]}, "one cached swap"),
+			figures.AtMost(mostAllocations, b.figure+"_allocations", "allocations", figures.Spread{Median: metrics["allocs/swap"]}, "of one cached swap"),
 		)
 	}
-	return figures, nil
+	return all, nil
 }
 
 // swapMetrics are what a benchmark of the swap must report.
