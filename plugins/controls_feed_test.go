@@ -36,6 +36,18 @@ var feedControls = []control{
 	{"the issuer chooses where to poll", "feed/wire.go", `f.cfg.Endpoint+"/"+url.PathEscape(f.id)+"/poll"`, `"http://elsewhere.example/"+url.PathEscape(f.id)+"/poll"`, "TestWire"},
 	{"Close leaves the stream", "feed/feed.go", "	defer f.end()\n", "", "TestWire"},
 	{"any JWT is an event", "phantomtoken/securityevent.go", `typeOf(token.Header) != "secevent+jwt"`, "false", "TestSecurityEvent"},
+	{"a hit is not held against the feed", "phantomtoken/store.go", "if !st.feed.Holds(read, entry[reachesAt:acrAt]) {", "if _ = read; false {", "TestARevocationEndsAHit"},
+	{"a hit hangs on nothing", "phantomtoken/store.go", "	entry = append(entry, on.reaches...)\n", "	entry = append(entry, make([]byte, len(on.reaches))...)\n", "TestARevocationEndsAHit"},
+	{"a silent feed is believed", "phantomtoken/revocation.go", "s.feed.Fresh(now, ask.maxStaleness)", "true", "TestASilentFeedHasTheIssuerAsked"},
+	{"a route's own staleness is not looked at", "phantomtoken/phantomtoken.go", "	other.maxStaleness = maxStaleness\n", "", "TestASilentFeedHasTheIssuerAsked"},
+	{"a silent feed does not keep a flight from the cache", "phantomtoken/phantomtoken.go", "if again := (&slot{key: k}); fresh {", "if again := (&slot{key: k}); true {", "TestASilentFeedHasTheIssuerAsked"},
+	{"an overtaken answer is passed on and cached", "phantomtoken/phantomtoken.go", "if l.followed && !s.vouched(l) {", "if false {", "TestAnOvertakenAnswerIsAskedForAgain"},
+	{"what cannot be followed is cached", "phantomtoken/phantomtoken.go", "(l.followed || s.feed == nil) && ", "", "TestWhatCannotBeFollowedIsNotCached"},
+	{"malformed keys are none", "phantomtoken/revocation.go", `feed.ParseKeys(h.Values("Revocation-Keys"))`, `feed.ParseKeys([]string{"AAAAAAAAAAAAAAAAAAAAAA=0"})`, "TestWhatCannotBeFollowedIsNotCached"},
+	{"who comes later shares any answer", "phantomtoken/phantomtoken.go", "|| fresh && s.vouched(found) {", "|| true {", "TestWhoComesLaterSharesAnAnswerOnlyIfTheFeedVouches"},
+	{"a silent feed vouches", "phantomtoken/phantomtoken.go", "|| fresh && s.vouched(found) {", "|| s.vouched(found) {", "TestWhoComesLaterSharesAnAnswerOnlyIfTheFeedVouches"},
+	{"vouched for once is enough", "phantomtoken/phantomtoken.go", "fresh && s.vouched(found) {", "fresh && (s.feed == nil || found.followed) {", "TestWhoComesAsAFlightLands"},
+	{"a refill is not spread", "phantomtoken/revocation.go", "!s.feed.JustForgot(now, refillFor)", "true", "TestARefillIsSpread"},
 	{"an event without its key is a forgery", "phantomtoken/securityevent.go", "case undecided(keyErr):", "case false:", "TestSecurityEventWithoutKeys"},
 }
 

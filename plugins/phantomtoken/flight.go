@@ -24,12 +24,14 @@ type flights[K comparable, V any] struct {
 
 	mu      sync.Mutex
 	calls   map[K]*flight[V] // by key the newest, which can be joined
+	begun   uint64           // flights so far
 	active  int              // those that have not ended, cancelled ones included
 	closed  bool
 	running sync.WaitGroup
 }
 
 type flight[V any] struct {
+	number  uint64 // in the order of their beginnings
 	started time.Time
 	cancel  context.CancelFunc
 	waiting int
@@ -49,20 +51,31 @@ func newFlights[K comparable, V any](timeout time.Duration, limit int) *flights[
 
 // do returns what work returns, for this call or for one under way. When ctx ends first it returns ctx's error.
 func (f *flights[K, V]) do(ctx context.Context, k K, work func(context.Context) (V, error)) (V, error) {
+	v, _, err := f.share(ctx, k, work)
+	return v, err
+}
+
+// share is do, and tells besides which flight it was: see newest.
+func (f *flights[K, V]) share(ctx context.Context, k K, work func(context.Context) (V, error)) (v V, number uint64, err error) {
 	fl, err := f.join(k, work)
 	if err != nil {
-		var none V
-		return none, err
+		return v, 0, err
 	}
+	defer f.leave(k, fl)
 	select {
 	case <-fl.done:
-		f.leave(k, fl)
-		return fl.value, fl.err
+		return fl.value, fl.number, fl.err
 	case <-ctx.Done():
-		f.leave(k, fl)
-		var none V
-		return none, ctx.Err()
+		return v, fl.number, ctx.Err()
 	}
+}
+
+// newest returns the number of the flight that began last. One with a higher number begins after this call, so that what
+// it brings is no older.
+func (f *flights[K, V]) newest() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.begun
 }
 
 func (f *flights[K, V]) join(k K, work func(context.Context) (V, error)) (*flight[V], error) {
@@ -80,7 +93,8 @@ func (f *flights[K, V]) join(k K, work func(context.Context) (V, error)) (*fligh
 		return nil, &UnavailableError{time.Second, "too many introspections are under way"}
 	}
 	ctx, cancel := context.WithTimeout(f.ctx, f.timeout)
-	fl := &flight[V]{started: now, cancel: cancel, waiting: 1, done: make(chan struct{})}
+	f.begun++
+	fl := &flight[V]{number: f.begun, started: now, cancel: cancel, waiting: 1, done: make(chan struct{})}
 	f.calls[k] = fl
 	f.active++
 	f.running.Add(1)

@@ -21,6 +21,7 @@ type introspection struct {
 	authorization string // empty when the credentials are in the form
 	credentials   string // the end of the form
 	dialect       dialect
+	followed      bool // by a feed
 	client        *http.Client
 }
 
@@ -30,6 +31,8 @@ type answer struct {
 	// maxAge is how long the answer may be kept, if limited is set.
 	maxAge  time.Duration
 	limited bool
+	// revocation is what a revocation of the token is known by.
+	revocation revocation
 }
 
 // mostAnswer bounds the issuer's answers. Servers take header lines of far less.
@@ -61,7 +64,7 @@ func newIntrospection(cfg Config, client *http.Client) (*introspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &introspection{endpoint: cfg.IntrospectionEndpoint, dialect: dialect, client: client}
+	i := &introspection{endpoint: cfg.IntrospectionEndpoint, dialect: dialect, followed: cfg.Feed != nil, client: client}
 	switch cfg.ClientAuth {
 	case "", ClientAuthBasic:
 		// RFC 6749 section 2.3.1: both are form-encoded before they are joined.
@@ -99,7 +102,11 @@ func (i *introspection) ask(ctx context.Context, reference string, ask *Ask) (an
 	if err != nil {
 		return answer{}, err
 	}
-	return i.dialect.readAnswer(resp, body)
+	found, err := i.dialect.readAnswer(resp, body)
+	if err == nil && i.followed {
+		found.revocation = readRevocation(resp.Header)
+	}
+	return found, err
 }
 
 func (d dialect) readAnswer(resp *http.Response, body []byte) (answer, error) {

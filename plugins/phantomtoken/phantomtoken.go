@@ -6,6 +6,10 @@
 // verified before anybody gets it and before it is cached. The
 // cache holds facts beside each token, so that a policy judges a hit as it judges a miss, without parsing anything.
 //
+// With the issuer's revocation feed (package feed) a hit is no older than the last revocation that was heard of, and when
+// the feed is silent for too long, nothing is a hit: the issuer is asked each time. An answer is only shared with somebody
+// who came after the question was sent if the feed vouches for it.
+//
 // The package decides whether a token is what was asked for, not whether that is enough for a route: see package
 // policy.
 package phantomtoken
@@ -21,6 +25,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/phantomgate/phantomgate/plugins/feed"
 	"github.com/phantomgate/phantomgate/plugins/policy"
 )
 
@@ -49,6 +54,11 @@ type Config struct {
 	// NegativeMaxAge is how long a "no" is remembered, NegativeEntries how many are.
 	NegativeMaxAge  time.Duration
 	NegativeEntries int
+
+	// Feed knows what was revoked; nil when the issuer has no feed. Only our own issuer's answers can be followed by it.
+	Feed *feed.State
+	// MaxStaleness is how long the feed may be silent before nothing is served from the cache. An Ask may have its own.
+	MaxStaleness time.Duration
 
 	// MaxInFlight bounds the introspections under way at once; 256 when 0.
 	MaxInFlight int
@@ -95,6 +105,15 @@ type Ask struct {
 	scopes   []string // sorted
 	id       [16]byte // stands for issuer, tenant, audience and scopes in every cache key
 	form     string   // the constant part of the request to the issuer; begins with "&" unless empty
+
+	maxStaleness time.Duration
+}
+
+// Within returns a as asked for by a route on which the feed may be silent for that long. What is cached is shared with a.
+func (a *Ask) Within(maxStaleness time.Duration) *Ask {
+	other := *a
+	other.maxStaleness = maxStaleness
+	return &other
 }
 
 // Swapper swaps references for phantom tokens. It is safe for concurrent use.
@@ -104,18 +123,26 @@ type Swapper struct {
 
 	store    *store
 	negative *negativeStore
-	flights  *flights[key, Token]
+	flights  *flights[key, landed]
+	feed     *feed.State // nil without one
 	breaker  *breaker
 	source   *introspection
 	verifier *verifier
 
-	maxAge time.Duration
+	maxAge, maxStaleness time.Duration
+
 	logger *slog.Logger
+	quiet  quiet
 	now    func() time.Time
 	jitter func() float64
+	after  func(time.Duration) <-chan time.Time
 }
 
-const defaultMaxInFlight = 256
+const (
+	defaultMaxInFlight = 256
+	// mostAsks is how often a question is asked whose answers are out of date when they come.
+	mostAsks = 3
+)
 
 // New makes a Swapper. It does not ask the issuer. The caller ends it with Close.
 func New(cfg Config) (*Swapper, error) {
@@ -135,7 +162,8 @@ func New(cfg Config) (*Swapper, error) {
 	if maxInFlight == 0 {
 		maxInFlight = defaultMaxInFlight
 	}
-	asks := newFlights[key, Token](cfg.Timeout, maxInFlight)
+	store.feed = cfg.Feed
+	asks := newFlights[key, landed](cfg.Timeout, maxInFlight)
 	// The issuer may have read the token just before it was revoked: an answer is no younger than its question.
 	asks.joinable, asks.now = cfg.MaxAge, cfg.Now
 	asks.reserved, asks.favoured = maxInFlight/4, store.knew // a flood of made-up references leaves the known ones room
@@ -149,7 +177,8 @@ func New(cfg Config) (*Swapper, error) {
 		breaker:  newBreaker(),
 		source:   source,
 		verifier: newVerifier(cfg, newKeySet(cfg, client)),
-		maxAge:   cfg.MaxAge, logger: cfg.Logger, now: cfg.Now, jitter: randomJitter,
+		feed:     cfg.Feed, maxAge: cfg.MaxAge, maxStaleness: cfg.MaxStaleness,
+		logger: cfg.Logger, now: cfg.Now, jitter: randomJitter, after: time.After,
 	}, nil
 }
 
@@ -182,6 +211,9 @@ func (c Config) check() error {
 			errs = append(errs, fmt.Errorf("%s must be above zero", f.name))
 		}
 	}
+	if c.Feed != nil && (c.foreign() || c.MaxStaleness <= 0) {
+		errs = append(errs, errors.New("Feed is for our own issuer, and wants a MaxStaleness above zero"))
+	}
 	if c.Logger == nil || c.Now == nil {
 		errs = append(errs, errors.New("missing: Logger and Now"))
 	}
@@ -190,7 +222,7 @@ func (c Config) check() error {
 
 // Ask prepares what a route asks for; scopes must be sorted, at most policy.MaxScopes, each once.
 func (s *Swapper) Ask(audience string, scopes []string) *Ask {
-	a := &Ask{audience: audience, scopes: slices.Clone(scopes)}
+	a := &Ask{audience: audience, scopes: slices.Clone(scopes), maxStaleness: s.maxStaleness}
 	if form := s.source.dialect.form(audience, scopes); len(form) > 0 {
 		a.form = "&" + form.Encode()
 	}
@@ -213,8 +245,10 @@ func (s *Swapper) Swap(ctx context.Context, reference string, ask *Ask, now time
 		return Token{}, true, ErrInactive
 	}
 	hit := &slot{key: keyOf(reference, ask)}
-	if facts, ok := s.store.get(hit, now.UnixMilli()); ok {
-		return Token{Header: hit.header[:], Facts: facts}, true, nil
+	if s.fresh(ask, now) {
+		if facts, ok := s.store.get(hit, now.UnixMilli()); ok {
+			return Token{Header: hit.header[:], Facts: facts}, true, nil
+		}
 	}
 	return s.miss(ctx, reference, ask, hit.key, now)
 }
@@ -226,31 +260,63 @@ func (s *Swapper) miss(ctx context.Context, reference string, ask *Ask, k key, n
 	if reason := s.negative.get(k, now); reason != nil {
 		return Token{}, true, reason
 	}
-	token, err := s.flights.do(ctx, k, func(ctx context.Context) (Token, error) {
-		return s.fly(ctx, reference, ask, k)
-	})
-	if err != nil {
+	newest, fresh := s.flights.newest(), s.fresh(ask, now)
+	if err := s.spread(ctx, k, now); err != nil {
 		return Token{}, false, err
 	}
-	// Each caller gets a header of its own: others wait for the same answer, and some programs change headers in place.
-	return Token{Header: slices.Clone(token.Header), Facts: token.Facts}, false, nil
-}
-
-// fly asks the issuer, verifies its answer and remembers it, for everybody who waits for k.
-func (s *Swapper) fly(ctx context.Context, reference string, ask *Ask, k key) (Token, error) {
-	// Another flight may have landed between this caller's look into the cache and now.
-	again := &slot{key: k}
-	if facts, ok := s.store.get(again, s.now().UnixMilli()); ok {
-		return Token{Header: again.header[:], Facts: facts}, nil
-	}
-	sent := s.now()
-	found, err := s.askIssuer(ctx, reference, ask)
-	if err == nil {
-		var facts policy.Facts
-		if facts, err = s.verifier.verify(ctx, found.jwt, ask); err == nil {
-			return s.land(k, found, facts, sent), nil
+	for range mostAsks {
+		found, number, err := s.flights.share(ctx, k, func(ctx context.Context) (landed, error) {
+			return s.fly(ctx, reference, ask, k, fresh)
+		})
+		if err != nil {
+			return Token{}, false, err
+		}
+		// A flight that began after this caller came brings what is right, unless it looked into the cache for somebody who is
+		// content with less. An older one may have been overtaken by a revocation that was answered before this caller came:
+		// only a feed that is heard can tell, and only now.
+		if number > newest && (found.asked || fresh) || fresh && s.vouched(found) {
+			// Each caller gets a header of its own: others wait for the same answer, and some programs change headers in place.
+			return Token{Header: slices.Clone(found.Header), Facts: found.Facts}, false, nil
 		}
 	}
+	return Token{}, false, &UnavailableError{time.Second, "its answers are out of date when they come"}
+}
+
+// fly asks the issuer, verifies its answer and remembers it, for everybody who waits for k. fresh allows it to look into
+// the cache first.
+func (s *Swapper) fly(ctx context.Context, reference string, ask *Ask, k key, fresh bool) (landed, error) {
+	// Another flight may have landed between this caller's look into the cache and now.
+	if again := (&slot{key: k}); fresh {
+		if facts, ok := s.store.get(again, s.now().UnixMilli()); ok {
+			return landed{Token: Token{Header: again.header[:], Facts: facts}}, nil
+		}
+	}
+	for range mostAsks {
+		sent := s.now()
+		found, facts, err := s.fetch(ctx, reference, ask)
+		if err != nil {
+			s.failed(k, ask, err)
+			return landed{}, err
+		}
+		if l, ok := s.land(k, found, facts, sent); ok {
+			return l, nil
+		}
+	}
+	return landed{}, &UnavailableError{time.Second, "its answers are out of date when they come"}
+}
+
+// fetch asks the issuer and verifies its answer.
+func (s *Swapper) fetch(ctx context.Context, reference string, ask *Ask) (answer, policy.Facts, error) {
+	found, err := s.askIssuer(ctx, reference, ask)
+	if err != nil {
+		return answer{}, policy.Facts{}, err
+	}
+	facts, err := s.verifier.verify(ctx, found.jwt, ask)
+	return found, facts, err
+}
+
+// failed remembers or logs why there is no answer for k.
+func (s *Swapper) failed(k key, ask *Ask, err error) {
 	switch {
 	case errors.Is(err, ErrInactive):
 		s.negative.put(k, ErrInactive, s.now())
@@ -261,19 +327,23 @@ func (s *Swapper) fly(ctx context.Context, reference string, ask *Ask, k key) (T
 	default:
 		s.logger.Warn("introspection failed", "audience", ask.audience, "error", err)
 	}
-	return Token{}, err
 }
 
-// land makes a verified answer a Token and caches it for as long as everybody agrees to. Revocations are not pushed to
-// the gateway yet, so an answer that one overtook in flight is cached too, for MaxAge from when it was asked at most.
-func (s *Swapper) land(k key, found answer, facts policy.Facts, sent time.Time) Token {
-	landed := &slot{key: k, header: [1]string{"Bearer " + found.jwt}}
-	if until := s.servedUntil(found, facts, sent); until > s.now().UnixMilli() {
-		if err := s.store.put(landed, facts, until); err != nil {
+// land makes a verified answer a Token and caches it for as long as everybody agrees to. With a feed, an answer that it
+// cannot follow is not cached at all, and one that a revocation has overtaken is none: then ok is false.
+func (s *Swapper) land(k key, found answer, facts policy.Facts, sent time.Time) (l landed, ok bool) {
+	entry := &slot{key: k, header: [1]string{"Bearer " + found.jwt}}
+	l = landed{Token: Token{Header: entry.header[:], Facts: facts}, asked: true}
+	l.on, l.followed = s.follow(found.revocation)
+	if l.followed && !s.vouched(l) {
+		return landed{}, false
+	}
+	if until := s.servedUntil(found, facts, sent); (l.followed || s.feed == nil) && until > s.now().UnixMilli() {
+		if err := s.store.put(entry, facts, l.on, until); err != nil {
 			s.logger.Warn("a phantom token was not cached", "error", err)
 		}
 	}
-	return Token{Header: landed.header[:], Facts: facts}
+	return l, true
 }
 
 // servedUntil returns the moment, in Unix milliseconds, from which a cached answer is not served: the earliest of the

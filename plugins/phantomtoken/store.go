@@ -14,6 +14,7 @@ import (
 
 	"github.com/allegro/bigcache/v3"
 
+	"github.com/phantomgate/phantomgate/plugins/feed"
 	"github.com/phantomgate/phantomgate/plugins/policy"
 )
 
@@ -42,16 +43,26 @@ func (s *slot) name() string { return unsafe.String(&s.key[0], len(s.key)) }
 // until when they are served; BigCache's own clock only decides when their room is used again.
 type store struct {
 	cache *bigcache.BigCache
+	feed  *feed.State // nil without one
 }
 
-// An entry is four 64-bit numbers (served until, expires, auth_time, scopes), the acr with its length in 16 bits, and
-// the ready header value.
+// hold is what an entry hangs on: where in the feed it was read, and what can end it. It is zero without a feed.
+type hold struct {
+	position feed.Position
+	reaches  feed.Reaches
+}
+
+// An entry is six 64-bit numbers (served until, expires, auth_time, scopes; era and sequence of its position in the feed),
+// the lengths of its reaches and of its acr in 16 bits each, then these two, and the ready header value.
 const (
 	untilAt    = 0
 	expiresAt  = 8
 	authTimeAt = 16
 	scopesAt   = 24
-	acrAt      = 34
+	eraAt      = 32
+	sequenceAt = 40
+	lengthsAt  = 48
+	reachesAt  = 52
 )
 
 const (
@@ -79,7 +90,7 @@ func newStore(maxBytes int64, maxAge time.Duration) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("token cache: %w", err)
 	}
-	return &store{cache}, nil
+	return &store{cache: cache}, nil
 }
 
 // keyHasher spreads keys, which are hashes already.
@@ -93,16 +104,24 @@ func (keyHasher) Sum64(name string) uint64 {
 	return binary.LittleEndian.Uint64(b) ^ binary.LittleEndian.Uint64(b[sha256.Size:])
 }
 
-// get finds the entry of s.key that is still served at now (Unix milliseconds), and puts its header in s.
+// get finds the entry of s.key that is still served at now (Unix milliseconds) and that nothing has ended which was heard
+// of, and puts its header in s.
 func (st *store) get(s *slot, now int64) (policy.Facts, bool) {
 	entry, err := st.cache.Get(s.name())
-	if err != nil || len(entry) < acrAt {
+	if err != nil || len(entry) < reachesAt {
 		return policy.Facts{}, false
 	}
 	if now >= int64(binary.LittleEndian.Uint64(entry[untilAt:])) {
 		return policy.Facts{}, false
 	}
-	headerAt := acrAt + int(binary.LittleEndian.Uint16(entry[acrAt-2:]))
+	acrAt := reachesAt + int(binary.LittleEndian.Uint16(entry[lengthsAt:]))
+	headerAt := acrAt + int(binary.LittleEndian.Uint16(entry[lengthsAt+2:]))
+	if st.feed != nil {
+		read := feed.Position{Era: binary.LittleEndian.Uint64(entry[eraAt:]), Sequence: binary.LittleEndian.Uint64(entry[sequenceAt:])}
+		if !st.feed.Holds(read, entry[reachesAt:acrAt]) {
+			return policy.Facts{}, false
+		}
+	}
 	// BigCache has made this copy for us, and nobody writes to it: strings may point into it.
 	text := unsafe.String(&entry[0], len(entry))
 	s.header[0] = text[headerAt:]
@@ -120,17 +139,21 @@ func (st *store) knew(k key) bool {
 	return err == nil
 }
 
-// put stores s.header under s.key until the given moment (Unix milliseconds).
-func (st *store) put(s *slot, facts policy.Facts, until int64) error {
-	if len(facts.ACR) > 1<<16-1 {
-		return fmt.Errorf("its acr has %d bytes", len(facts.ACR))
+// put stores s.header under s.key until the given moment (Unix milliseconds), or until what it hangs on has ended.
+func (st *store) put(s *slot, facts policy.Facts, on hold, until int64) error {
+	if len(facts.ACR) > 1<<16-1 || len(on.reaches) > 1<<16-1 {
+		return fmt.Errorf("its acr has %d bytes, its keys %d", len(facts.ACR), len(on.reaches))
 	}
-	entry := make([]byte, 0, acrAt+len(facts.ACR)+len(s.header[0]))
+	entry := make([]byte, 0, reachesAt+len(on.reaches)+len(facts.ACR)+len(s.header[0]))
 	entry = binary.LittleEndian.AppendUint64(entry, uint64(until))
 	entry = binary.LittleEndian.AppendUint64(entry, uint64(facts.Expires))
 	entry = binary.LittleEndian.AppendUint64(entry, uint64(facts.AuthTime))
 	entry = binary.LittleEndian.AppendUint64(entry, facts.Scopes)
+	entry = binary.LittleEndian.AppendUint64(entry, on.position.Era)
+	entry = binary.LittleEndian.AppendUint64(entry, on.position.Sequence)
+	entry = binary.LittleEndian.AppendUint16(entry, uint16(len(on.reaches)))
 	entry = binary.LittleEndian.AppendUint16(entry, uint16(len(facts.ACR)))
+	entry = append(entry, on.reaches...)
 	entry = append(entry, facts.ACR...)
 	entry = append(entry, s.header[0]...)
 	return st.cache.Set(s.name(), entry)

@@ -85,7 +85,7 @@ func TestStoreIsBounded(t *testing.T) {
 	const entries, size = 10_000, 1000
 	for n := range entries {
 		s := &slot{key: keyOf(nthReference(n), f.ask), header: [1]string{fmt.Sprintf("%d %s", n, strings.Repeat("x", size))}}
-		if err := st.put(s, policy.Facts{Expires: int64(n), ACR: "acr"}, 1000); err != nil {
+		if err := st.put(s, policy.Facts{Expires: int64(n), ACR: "acr"}, hold{}, 1000); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,10 +107,10 @@ func TestStoreIsBounded(t *testing.T) {
 	if found == 0 || found > 2<<20/size {
 		t.Errorf("%d entries", found)
 	}
-	if err := st.put(&slot{header: [1]string{strings.Repeat("x", mostAnswer)}}, policy.Facts{}, 1); err != nil {
+	if err := st.put(&slot{header: [1]string{strings.Repeat("x", mostAnswer)}}, policy.Facts{}, hold{}, 1); err != nil {
 		t.Errorf("the largest token: %v", err)
 	}
-	if err := st.put(&slot{header: [1]string{strings.Repeat("x", 4<<20)}}, policy.Facts{}, 1); err == nil {
+	if err := st.put(&slot{header: [1]string{strings.Repeat("x", 4<<20)}}, policy.Facts{}, hold{}, 1); err == nil {
 		t.Error("an entry larger than a shard was taken")
 	}
 }
