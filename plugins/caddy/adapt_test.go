@@ -3,6 +3,7 @@ package caddy_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -18,12 +19,22 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 const divider = "\n----------\n"
 
-// adapt turns a Caddyfile into JSON as `caddy adapt` does.
+// adaptFile turns a Caddyfile into JSON as `caddy adapt` does.
+func adaptFile(name, caddyfile string) ([]byte, error) {
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": name})
+	return adapted, err
+}
+
+// adapt does so with a Caddyfile in a directory of its own, which is left out of what is said of it.
 func adapt(t *testing.T, caddyfile string) (string, error) {
 	t.Helper()
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	file := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(file, []byte(caddyfile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	adapted, err := adaptFile(file, caddyfile)
 	if err != nil {
-		return "", err
+		return "", errors.New(strings.ReplaceAll(err.Error(), file, "Caddyfile"))
 	}
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, adapted, "", "  "); err != nil {
@@ -81,23 +92,20 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// TestFaultsOfAllBlocks: what is wrong in one block hides nothing of the others, wherever they stand.
+// TestFaultsOfAllBlocks: what is wrong in one block hides nothing of the others, also where Caddy reads them from files that
+// import files, and meets one of those first.
 func TestFaultsOfAllBlocks(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name, content string) string {
+	write := func(name, content string) {
 		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return file
 	}
-	imported := write("orders", `phantom_token {
-	audience orders {
-		GET orders.read
-	}
-}
-`)
-	const written = `{
+	const caddyfile = `{
 	phantomgate {
 		issuer https://id.example.com {
 			client gateway
@@ -106,58 +114,59 @@ func TestFaultsOfAllBlocks(t *testing.T) {
 		}
 	}
 }
-(snippet) {
-	phantom_token {
-		colour blue
-	}
-}
-one.example.com {
-	phantom_token {
-		audience catalog {
-			GET /events events.read {
-				acr
-			}
-		}
-	}
-}
-two.example.com {
-	handle /api/* {
-		phantom_token /api/* {
-			open /health
-		}
-		reverse_proxy localhost:9001
-	}
-	handle {
-		oauth_agent now
-	}
-}
-three.example.com {
-	import snippet
-	import IMPORTED
-}
-four.example.com {
-	phantom_token {
-		open /fine
+import sites/*
+c.example.com {
+	phantom_token /c {
+		open /*
 	}
 }
 `
-	file := write("Caddyfile", strings.Replace(written, "IMPORTED", imported, 1))
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = caddyconfig.GetAdapter("caddyfile").Adapt(content, map[string]any{"filename": file})
+	write("Caddyfile", caddyfile)
+	write("sites/a", "a.example.com {\n\timport ../rules\n}\n")
+	write("sites/b", "b.example.com {\n\timport ../rules\n\thandle {\n\t\toauth_agent now\n\t}\n}\n")
+	write("rules", "phantom_token {\n\topen health\n}\n")
+	_, err := adaptFile(filepath.Join(dir, "Caddyfile"), caddyfile)
 	if err == nil {
 		t.Fatal("a Caddyfile full of faults was adapted")
 	}
-	var told []string
-	for line := range strings.Lines(err.Error()) {
-		if place, problem, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), dir+"/"), ": "); ok {
-			told = append(told, place+" "+strings.Fields(problem)[0])
+	var places []string
+	for line := range strings.Lines(strings.ReplaceAll(err.Error(), dir+"/", "")) {
+		if place, _, ok := strings.Cut(line, ": "); ok && strings.Count(place, ":") == 1 {
+			places = append(places, place)
 		}
 	}
-	want := []string{"Caddyfile:6 timeout:", "Caddyfile:12 colour", "Caddyfile:19 acr", "Caddyfile:26 phantom_token", "Caddyfile:32 oauth_agent", "orders:3 this"}
-	if !slices.Equal(told, want) {
-		t.Errorf("told\n%s\nwant\n%s\n%v", strings.Join(told, "\n"), strings.Join(want, "\n"), err)
+	if want := []string{"Caddyfile:6", "Caddyfile:12", "rules:2", "sites/b:4"}; !slices.Equal(places, want) {
+		t.Errorf("faults at %q; want %q\n%v", places, want, err)
+	}
+}
+
+// TestFaultsOfNoFile: a Caddyfile that came otherwise is refused with what Caddy came to, and it is said that this may not
+// be all. A file of the name it goes by is not mistaken for it.
+func TestFaultsOfNoFile(t *testing.T) {
+	const came = `a.example.com {
+	phantom_token {
+		open /health health.read
+	}
+}
+b.example.com {
+	phantom_token {
+		open health
+	}
+}
+`
+	other := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(other, []byte("a.example.com {\n\tphantom_token now\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", "-", other} {
+		_, err := adaptFile(name, came)
+		if err == nil {
+			t.Fatalf("%q was adapted", name)
+		}
+		for text, want := range map[string]bool{"scopes: an open route": true, "no path": false, "no matcher": false, "this may not be all": true} {
+			if strings.Contains(err.Error(), text) != want {
+				t.Errorf("%q: that it says %q should be %v: %v", name, text, want, err)
+			}
+		}
 	}
 }

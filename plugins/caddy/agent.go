@@ -56,9 +56,9 @@ func (a *Agent) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 //	oauth_agent
 func parseAgent(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	var r report
-	app := appOf(h)
+	app := readOption(h.Option(appName))
 	r.agent(h.Dispenser, app)
-	if err := r.refuse(h.Dispenser, app); err != nil {
+	if err := r.refuse(h, app); err != nil {
 		return nil, err
 	}
 	return h.NewRoute(nil, new(Agent)), nil

@@ -55,10 +55,10 @@ func parseApp(d *caddyfile.Dispenser, earlier any) (any, error) {
 	var r report
 	var c gateway.Config
 	d.Next()
-	if earlier != nil {
-		return nil, d.Errf("%s is given twice; keep one", appName)
-	}
 	r.at("", "", d)
+	if earlier != nil {
+		r.fault(d, "%s is given twice; keep one", appName)
+	}
 	if d.NextArg() {
 		r.fault(d, "%s takes no argument: its settings stand in a block", appName)
 		d.RemainingArgs()
@@ -87,13 +87,13 @@ func parseApp(d *caddyfile.Dispenser, earlier any) (any, error) {
 			r.unknown(line, "issuer", "cache", "identity_header", "token_handler")
 		}
 	}
-	if !seen["issuer"] {
+	if !seen["issuer"] && earlier == nil {
 		r.fault(d, "there is no issuer; add: issuer <name> { ... }")
 	}
 	r.addCore(slices.DeleteFunc(faultsOf(c.Validate()), func(f *gateway.Fault) bool {
 		return ofRoutes(f) || !seen["issuer"] && strings.HasPrefix(f.Field, "issuer.")
 	}))
-	app, err := appJSON(c, r.lines())
+	app, err := appJSON(c, append(readOption(earlier).faults, r.lines()...))
 	return httpcaddyfile.App{Name: appName, Value: app}, err
 }
 

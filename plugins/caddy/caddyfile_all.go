@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
@@ -19,14 +20,15 @@ type appOption struct {
 	faults []string
 }
 
-func appOf(h httpcaddyfile.Helper) appOption {
-	option, ok := h.Option(appName).(httpcaddyfile.App)
+// readOption takes it from what parseApp returned, if it was called.
+func readOption(option any) appOption {
+	value, ok := option.(httpcaddyfile.App)
 	if !ok {
 		return appOption{}
 	}
 	var app App
 	a := appOption{given: true}
-	err := json.Unmarshal(option.Value, &app)
+	err := json.Unmarshal(value.Value, &app)
 	if err == nil && app.TokenHandler != nil {
 		err = json.Unmarshal(app.TokenHandler, &a.tokens)
 	}
@@ -42,53 +44,54 @@ func (r *report) needsApp(d *caddyfile.Dispenser, directive string, app appOptio
 	}
 }
 
-// refuse returns what is wrong with the directive that d was read from, with the global option, and, when anything is, with
-// every other directive of ours in the Caddyfile: Caddy stops at the first error, and an operator wants to know them all.
-func (r *report) refuse(d *caddyfile.Dispenser, app appOption) error {
+// collecting is the option of an adaptation in which the directives note their faults in a *collection and refuse nothing.
+const collecting = appName + " faults"
+
+type collection struct {
+	app    []string
+	faults []placedFault
+}
+
+// refuse returns what is wrong with the directive at h, with the global option, and, when anything is, with every other
+// directive of ours in the Caddyfile: Caddy stops at the first error, and an operator wants to know them all.
+func (r *report) refuse(h httpcaddyfile.Helper, app appOption) error {
+	if all, ok := h.Option(collecting).(*collection); ok {
+		all.app = app.faults
+		for _, fault := range r.faults {
+			if !slices.Contains(all.faults, fault) { // a snippet's faults are found wherever it is imported
+				all.faults = append(all.faults, fault)
+			}
+		}
+		return nil
+	}
 	if len(r.faults) == 0 && len(app.faults) == 0 {
 		return nil
 	}
-	for _, other := range ours(d.File()) {
-		var more report
-		switch other.Next(); other.Val() {
-		case directive:
-			other.Reset()
-			more.directive(other, app)
-		case agentDirective:
-			other.Reset()
-			more.agent(other, app)
-		}
-		for _, fault := range more.faults {
-			if !slices.Contains(r.faults, fault) { // this very directive is among them
-				r.faults = append(r.faults, fault)
-			}
-		}
+	name, _ := h.Option("filename").(string)
+	others, ofCaddy, ok := adaptAgain(name)
+	if !ok || !slices.Equal(others.app, app.faults) || !containsAll(others.faults, r.faults) {
+		return fmt.Errorf("\n%w", joinLines(append(slices.Concat(app.faults, r.lines()),
+			"(This Caddyfile cannot be read a second time, so this may not be all: later blocks were not looked at.)")))
 	}
-	return fmt.Errorf("\n%w", joinLines(append(app.faults, r.lines()...)))
+	lines := slices.Concat(app.faults, (&report{faults: others.faults}).lines())
+	if ofCaddy != nil {
+		lines = append(lines, ofCaddy.Error())
+	}
+	return fmt.Errorf("\n%w", joinLines(lines))
 }
 
-// ours finds our directives in a Caddyfile, wherever they stand in it and in what it imports, each with its block. A
-// Caddyfile that is no file (one that came by Caddy's admin API) has none: then the first fault's directive is told alone.
-func ours(file string) (found []*caddyfile.Dispenser) {
-	body, err := os.ReadFile(file)
+// adaptAgain has Caddy walk the whole Caddyfile, collecting our faults, and returns also what Caddy itself says of it. The
+// file is not ok when there is none: one that came on stdin, or by Caddy's admin API.
+func adaptAgain(name string) (all collection, ofCaddy error, ok bool) {
+	body, err := os.ReadFile(name)
 	if err != nil {
-		return nil
+		return all, nil, false
 	}
-	blocks, err := caddyfile.Parse(file, body)
-	if err != nil {
-		return nil // Caddy has read it, so it has changed since
-	}
-	for _, block := range blocks {
-		for _, segment := range block.Segments {
-			for i, token := range segment {
-				begins := i == 0 || segment[i-1].Line != token.Line || segment[i-1].File != token.File
-				if begins && (token.Text == directive || token.Text == agentDirective) {
-					d := caddyfile.NewDispenser(segment[i:])
-					d.Next()
-					found = append(found, caddyfile.NewDispenser(d.NextSegment()))
-				}
-			}
-		}
-	}
-	return found
+	_, _, ofCaddy = caddyconfig.GetAdapter("caddyfile").Adapt(body, map[string]any{"filename": name, collecting: &all})
+	return all, ofCaddy, true
+}
+
+// containsAll sees that all that was told is told again: otherwise the file has another content than Caddy was given.
+func containsAll(all, some []placedFault) bool {
+	return !slices.ContainsFunc(some, func(f placedFault) bool { return !slices.Contains(all, f) })
 }

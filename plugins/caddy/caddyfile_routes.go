@@ -29,9 +29,9 @@ import (
 // It takes no matcher: a path that no matcher covers would pass unjudged.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	var r report
-	app := appOf(h)
+	app := readOption(h.Option(appName))
 	routes := r.directive(h.Dispenser, app)
-	if err := r.refuse(h.Dispenser, app); err != nil {
+	if err := r.refuse(h, app); err != nil {
 		return nil, err
 	}
 	raw, err := json.Marshal(routes)
