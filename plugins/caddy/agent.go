@@ -1,8 +1,8 @@
 package caddy
 
 import (
+	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -29,14 +29,17 @@ func (*Agent) CaddyModule() caddy.ModuleInfo {
 
 // Provision takes the token handler of the app.
 func (a *Agent) Provision(ctx caddy.Context) error {
-	app, err := ctx.AppIfConfigured(appName)
+	app, err := appOf(ctx)
 	if err != nil {
-		return fmt.Errorf("there is no %s app to say who the issuer is; add it: %w", appName, err)
+		return err
 	}
-	a.tokens, err = app.(*App).tokenHandler(ctx)
-	if err == nil && a.tokens == nil {
-		err = errors.New(noTokenHandler)
+	if _, err := app.config(json.RawMessage(someRoute)); err != nil {
+		return app.everyFault(ctx, err)
 	}
+	if app.TokenHandler == nil {
+		return app.everyFault(ctx, errors.New(noTokenHandler))
+	}
+	a.tokens, err = app.tokenHandler(ctx)
 	return err
 }
 

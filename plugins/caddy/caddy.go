@@ -85,7 +85,6 @@ package caddy
 
 import (
 	"encoding/json"
-	"errors"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -121,7 +120,7 @@ type App struct {
 	TokenHandler    json.RawMessage `json:"tokenHandler,omitempty"`
 
 	// CaddyfileFaults is how the global option hands its faults to the directives, which report them with their own.
-	// An app that has any does not start. It is not for people to write.
+	// An app that has any is refused. It is not for people to write.
 	CaddyfileFaults []string `json:"caddyfileFaults,omitempty"`
 
 	mu     sync.Mutex
@@ -133,17 +132,16 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: appName, New: func() caddy.Module { return new(App) }}
 }
 
-// Start checks the app, for a config without any handler; with one, all has been checked when that was provisioned.
-func (a *App) Start() error {
-	_, err := a.config(nil)
-	var faults []error
-	for _, f := range faultsOf(err) {
-		if !ofRoutes(f) {
-			faults = append(faults, f)
-		}
+// Provision checks the app, with or without a handler that refers to it.
+func (a *App) Provision(ctx caddy.Context) error {
+	if _, err := a.config(json.RawMessage(someRoute)); err != nil {
+		return a.everyFault(ctx, err)
 	}
-	return errors.Join(faults...)
+	return nil
 }
+
+// Start has nothing to begin.
+func (*App) Start() error { return nil }
 
 // Stop has nothing to end: the gateways belong to the handlers, and Cleanup ends the rest.
 func (*App) Stop() error { return nil }
@@ -197,5 +195,6 @@ func (a *App) config(routes json.RawMessage) (gateway.Config, error) {
 
 var (
 	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
 	_ caddy.CleanerUpper = (*App)(nil)
 )

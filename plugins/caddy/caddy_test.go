@@ -200,3 +200,51 @@ func TestRefusedAtLoad(t *testing.T) {
 		t.Errorf("the config all these are changed from was refused: %v", err)
 	}
 }
+
+// TestFaultsOfAllHandlers: a config in JSON is refused with the faults of all of ours in it, by their places, whether it is
+// loaded or only validated. It does so some times, for Caddy provisions apps and servers in any order.
+func TestFaultsOfAllHandlers(t *testing.T) {
+	handler := func(route string) string { return `{"handler": "phantom_token", "routes": [` + route + `]}` }
+	config := `{"admin": {"disabled": true, "config": {"persist": false}}, "apps": {
+		"phantomgate": {"issuer": {"issuer": "https://id.example.com", "clientSecretEnv": "X"}},
+		"http": {"servers": {
+			"one": {"listen": ["127.0.0.1:0"], "logs": {"should_log_credentials": true}, "routes": [{"handle": [
+				{"handler": "oauth_agent"}, {"handler": "subroute", "routes": [{"handle": [` + handler(`{"path": "a"}`) + `]}]}]}]},
+			"two": {"listen": ["127.0.0.1:0"], "routes": [
+				{"handle": [` + handler(`{"path": "/fine", "open": true}`) + `]},
+				{"handle": [` + handler(`{"path": "/b", "open": true}, {"path": "/b", "opn": true}`) + `]},
+				{"handle": [` + handler(``) + `]}]}
+		}}}}`
+	want := []string{
+		"apps.phantomgate.issuer.clientId: missing",
+		"apps.http.servers.one.routes[0].handle[0]: oauth_agent needs",
+		"apps.http.servers.one.routes[0].handle[1].routes[0].handle[0].routes[0].path: ",
+		"apps.http.servers.two.routes[1].handle[0].routes[1].opn: ",
+		"apps.http.servers.two.routes[2].handle[0].routes: missing",
+	}
+	for range 20 {
+		for name, load := range map[string]func() error{
+			"loading": func() error { return caddy.Load([]byte(config), true) },
+			"validating": func() error {
+				var c caddy.Config
+				if err := json.Unmarshal([]byte(config), &c); err != nil {
+					t.Fatal(err)
+				}
+				return caddy.Validate(&c)
+			},
+		} {
+			err := load()
+			if err == nil {
+				t.Fatalf("%s: a config full of faults was taken", name)
+			}
+			for _, fault := range want {
+				if strings.Count(err.Error(), fault) != 1 {
+					t.Errorf("%s: %q should be told once: %v", name, fault, err)
+				}
+			}
+			if strings.Contains(err.Error(), "two.routes[0]") {
+				t.Errorf("%s: a handler without fault was given one: %v", name, err)
+			}
+		}
+	}
+}

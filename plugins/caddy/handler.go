@@ -3,7 +3,6 @@ package caddy
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -33,24 +32,29 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision makes the gateway. It asks nobody: an issuer that is down does not keep Caddy from starting.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil && server.Logs.ShouldLogCredentials {
-		return errors.New("log_credentials would write every reference and phantom token to the access log; remove it from this server")
-	}
-	app, err := ctx.AppIfConfigured(appName)
-	if err != nil {
-		return fmt.Errorf("there is no %s app to say who the issuer is; add it: %w", appName, err)
-	}
-	config, err := app.(*App).config(h.Routes)
+	app, err := appOf(ctx)
 	if err != nil {
 		return err
 	}
-	tokens, tokensErr := app.(*App).tokenHandler(ctx)
+	config, err := app.config(h.Routes)
+	if logged := logsCredentials(ctx); err != nil || logged != nil {
+		return errors.Join(logged, app.everyFault(ctx, err))
+	}
+	tokens, tokensErr := app.tokenHandler(ctx)
 	g, err := gateway.New(config, gateway.Options{Logger: ctx.Slogger(), TokenHandler: tokens})
 	if err != nil {
 		return err // with the faults of the token handler among all others
 	}
 	h.gateway, h.tokens = g, tokens
 	return tokensErr
+}
+
+func logsCredentials(ctx caddy.Context) error {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if ok && server.Logs != nil && server.Logs.ShouldLogCredentials {
+		return errors.New("log_credentials would write every reference and phantom token to the access log; remove it from this server")
+	}
+	return nil
 }
 
 // Cleanup ends what the gateway holds. Caddy calls it when a new config has taken over, and after a failed Provision.
