@@ -196,21 +196,26 @@ type done struct {
 func (l lab) phantomctl(t *testing.T, admin string, in io.Reader, args ...string) done {
 	t.Helper()
 	var d done
+	code, out, told := l.run(t, admin, in, func(ctx context.Context, wait time.Duration) error {
+		d.pauses = append(d.pauses, wait)
+		return ctx.Err()
+	}, args...)
+	d.code, d.out, d.err = code, out, told
+	return d
+}
+
+func (l lab) run(t *testing.T, admin string, in io.Reader, pause func(context.Context, time.Duration) error, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
 	var out, told bytes.Buffer
 	env := map[string]string{envIssuer: l.URL, envAdmin: admin, envSecret: "operator+secret"}
 	p := program{
-		in: in, out: &out, err: &told, now: time.Now, getenv: func(name string) string { return env[name] },
-		pause: func(ctx context.Context, wait time.Duration) error {
-			d.pauses = append(d.pauses, wait)
-			return ctx.Err()
-		},
+		in: in, out: &out, err: &told, now: time.Now, getenv: func(name string) string { return env[name] }, pause: pause,
 	}
-	d.code = p.run(t.Context(), args)
-	d.out, d.err = out.String(), told.String()
-	if found := reference.FindString(d.out + d.err); found != "" {
-		t.Errorf("a reference was printed:\n%s%s", d.out, d.err)
+	code = p.run(t.Context(), args)
+	if reference.MatchString(out.String() + told.String()) {
+		t.Errorf("a reference was printed:\n%s%s", &out, &told)
 	}
-	return d
+	return code, out.String(), told.String()
 }
 
 // proxy stands in front of the admin API, one request after the other.

@@ -173,7 +173,8 @@ func (r *leakedRun) summary() error {
 		fmt.Fprintf(r.out, "a gateway has applied them when its position is %d (phantomctl gateways)\n", p.Sequence)
 	}
 	if p.Unusable > 0 {
-		return fmt.Errorf("%d lines can be no reference and were not sent, the first of them line %d: the file must have one reference a line, and nothing else in it", p.Unusable, p.First)
+		return fmt.Errorf("%d lines can be no reference and were not sent, the first of them line %d: "+
+			"the file must have one reference a line, and nothing else in it", p.Unusable, p.First)
 	}
 	return nil
 }

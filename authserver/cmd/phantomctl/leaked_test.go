@@ -85,7 +85,8 @@ func TestARunThatWasCutGoesOn(t *testing.T) {
 		}
 	}))
 	d := l.phantomctl(t, away.URL, nil, "revoke-leaked", file)
-	if d.code != exitError || !strings.Contains(d.err, "given up after") || !strings.Contains(d.err, "2000 references were answered: 2 revoked, 0 ended before, 1998 unknown. Run the same command again: it goes on after line 2002") {
+	if d.code != exitError || !strings.Contains(d.err, "given up after") || !strings.Contains(d.err,
+		"2000 references were answered: 2 revoked, 0 ended before, 1998 unknown. Run the same command again: it goes on after line 2002") {
 		t.Fatalf("exit code %d:\n%s%s", d.code, d.out, d.err)
 	}
 	l.isActive(t, alive, false, false, false, true)

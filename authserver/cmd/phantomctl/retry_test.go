@@ -39,6 +39,23 @@ func TestALostAnswer(t *testing.T) {
 	}
 }
 
+// TestALostAnswerWithoutItsKey is the control: whoever takes the key away sees it done twice.
+func TestALostAnswerWithoutItsKey(t *testing.T) {
+	l := newLab(t)
+	first := true
+	admin := l.before(t, func(w http.ResponseWriter, r *http.Request, api http.Handler) {
+		r.Header.Del("Idempotency-Key")
+		if first {
+			first = false
+			lose(r, api)
+		}
+		api.ServeHTTP(w, r)
+	})
+	if d := l.phantomctl(t, admin.URL, nil, "revoke", "--client", "batch"); d.code != 0 || !strings.Contains(d.out, " 2           2 ") {
+		t.Errorf("exit code %d, generation and sequence are not 2:\n%s%s", d.code, d.out, d.err)
+	}
+}
+
 // TestAnAnswerThatNeverComes: it ends, says that it is not known what was done, and with the key that it names, the same
 // request is still carried out once.
 func TestAnAnswerThatNeverComes(t *testing.T) {

@@ -114,7 +114,8 @@ func (p program) target(f *pflag.FlagSet) (map[string]any, error) {
 
 func (p program) readToken(name string) (string, error) {
 	if reference.MatchString(name) {
-		return "", usagef("--token takes a file, or - for standard input: every user of this machine could see the token as an argument, and the shell keeps it in its history")
+		return "", usagef("--token takes a file, or - for standard input: " +
+			"every user of this machine could see the token as an argument, and the shell keeps it in its history")
 	}
 	in := p.in
 	if name != "-" {

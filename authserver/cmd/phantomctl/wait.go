@@ -55,7 +55,8 @@ func (p program) showApplied(ctx context.Context, api *client, done revocation, 
 	case len(missing) > 0:
 		return late(missing, timeout)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("it is revoked; which gateways have applied it was not told within %s: look at phantomctl gateways, whose position must reach %d", timeout, done.Sequence)
+		return fmt.Errorf("it is revoked; which gateways have applied it was not told within %s: "+
+			"look at phantomctl gateways, where each position must reach %d", timeout, done.Sequence)
 	case err != nil:
 		return fmt.Errorf("it is revoked; which gateways have applied it could not be found out: %w", err)
 	case len(done.Applied) == 0:
@@ -88,5 +89,7 @@ func late(missing []gateway, timeout time.Duration) error {
 	for i, g := range missing {
 		names[i] = fmt.Sprintf("%s (last heard of %s)", clean(g.Gateway), shown(g.LastContact))
 	}
-	return fmt.Errorf("it is revoked, but not applied within %s by %s; a gateway that does not hear the feed asks the issuer about each request once its max_staleness has passed", timeout, strings.Join(names, ", "))
+	return fmt.Errorf("it is revoked, but not applied within %s by %s; "+
+		"a gateway that does not hear the feed asks the issuer about each request once its max_staleness has passed",
+		timeout, strings.Join(names, ", "))
 }
