@@ -58,7 +58,7 @@ func restoredCommand() *cobra.Command {
 	}
 	configFlag(c, &file)
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask first")
-	c.Flags().BoolVar(&withWAL, "with-wal", false, "the -wal file beside the database is the backup's own (a snapshot of the folder)")
+	c.Flags().BoolVar(&withWAL, "with-wal", false, "the -wal file beside the database is its own: the backup is a snapshot of the folder")
 	return c
 }
 
@@ -71,14 +71,17 @@ func restorable(cfg config.Config, withWAL bool) error {
 		}
 		return err
 	}
-	// SQLite would write the changes of another database into this one.
-	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 && !withWAL {
-		return fmt.Errorf("there is %s-wal; if the database before left it behind, it would damage this one: remove it, and %s-shm too; if it belongs to the backup, add --with-wal", path, path)
-	}
 	for _, side := range [][2]string{{"listen", cfg.Listen}, {"admin.listen", cfg.Admin.Listen}} {
 		if conn, err := net.DialTimeout("tcp", side[1], time.Second); err == nil {
-			return errors.Join(fmt.Errorf("something serves at %s (%s); if it is the issuer, it honours what was revoked after the backup: stop it, do this, and start it again", side[1], side[0]), conn.Close())
+			_ = conn.Close() // nothing was said on it
+			return fmt.Errorf("something serves at %s (%s); if it is the issuer, it honours what was revoked after the backup: "+
+				"stop it, do this, and start it again", side[1], side[0])
 		}
+	}
+	// SQLite would write the changes of another database into this one.
+	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 && !withWAL {
+		return fmt.Errorf("there is %s-wal; if the database before left it behind, it would damage this one: remove it, and %s-shm too; "+
+			"if it is this one's own (the backup is a snapshot of the folder, or an issuer ran on it and was killed), add --with-wal", path, path)
 	}
 	return nil
 }
