@@ -85,11 +85,13 @@ package caddy
 
 import (
 	"encoding/json"
+	"errors"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/phantomgate/phantomgate/plugins/feed"
 	"github.com/phantomgate/phantomgate/plugins/gateway"
 	"github.com/phantomgate/phantomgate/plugins/tokenhandler"
 )
@@ -125,6 +127,7 @@ type App struct {
 
 	mu     sync.Mutex
 	tokens *tokenhandler.Handler // made when the first handler needs it
+	heard  *feed.Feed            // the same; one for all handlers, so that a replica has one stream
 }
 
 // CaddyModule tells Caddy the app's name.
@@ -146,14 +149,18 @@ func (*App) Start() error { return nil }
 // Stop has nothing to end: the gateways belong to the handlers, and Cleanup ends the rest.
 func (*App) Stop() error { return nil }
 
-// Cleanup ends the token handler. Caddy calls it when a new config has taken over, and when this one was refused.
+// Cleanup ends the token handler and the feed. Caddy calls it when a new config has taken over, and when this one was refused.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.tokens == nil {
-		return nil
+	var errs []error
+	if a.heard != nil {
+		errs = append(errs, a.heard.Close())
 	}
-	return a.tokens.Close()
+	if a.tokens != nil {
+		errs = append(errs, a.tokens.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // someRoute completes a config of which no route is looked at.
@@ -173,6 +180,22 @@ func (a *App) tokenHandler(ctx caddy.Context) (*tokenhandler.Handler, error) {
 	}
 	a.tokens, err = gateway.NewTokenHandler(config, gateway.Options{Logger: ctx.Slogger()})
 	return a.tokens, err
+}
+
+// feed returns what hears the issuer's revocation feed for all handlers; nil when there is none to hear.
+func (a *App) feed(ctx caddy.Context, config gateway.Config) (*feed.Feed, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !config.HasFeed() || a.heard != nil {
+		return a.heard, nil
+	}
+	heard, err := gateway.NewFeed(config, gateway.Options{Logger: ctx.Slogger()})
+	if err != nil {
+		return nil, err
+	}
+	heard.Start()
+	a.heard = heard
+	return heard, nil
 }
 
 // config reads the app together with a handler's routes.

@@ -39,9 +39,12 @@ type setting struct {
 //			secret_file             <path>       or: secret_env <name>
 //			tenant                  <name>
 //			timeout                 <duration>
+//			feed_endpoint           <address>    where the revocation feed's streams are made
+//			no_feed                              do not hear it: nothing is cached for longer than a second
 //		}
 //		cache {
 //			max_age           <duration>
+//			max_staleness     <duration>         how long the feed may be silent
 //			max_size          <size>             such as 64MiB
 //			negative_max_age  <duration>
 //			negative_entries  <number>
@@ -129,12 +132,15 @@ func (r *report) issuer(line *caddyfile.Dispenser, i *gateway.Issuer) {
 		{keyword: "client_auth", field: "issuer.clientAuth", set: text(&i.ClientAuth)},
 		{keyword: "tenant", field: "issuer.tenant", set: text(&i.Tenant)},
 		{keyword: "timeout", field: "issuer.timeout", set: duration(&i.Timeout)},
+		{keyword: "feed_endpoint", field: "issuer.feedEndpoint", set: text(&i.FeedEndpoint)},
+		{keyword: "no_feed", field: "issuer.noFeed", flag: &i.NoFeed},
 	})
 }
 
 func cacheSettings(c *gateway.Cache) []setting {
 	return []setting{
 		{keyword: "max_age", field: "cache.maxAge", set: duration(&c.MaxAge)},
+		{keyword: "max_staleness", field: "cache.maxStaleness", set: duration(&c.MaxStaleness)},
 		{keyword: "max_size", field: "cache.maxBytes", set: func(v string) error {
 			n, err := humanize.ParseBytes(v)
 			if err != nil || n == 0 || n > 1<<62 {

@@ -22,6 +22,7 @@ import (
 //				acr        <class>...
 //				cookies    <name>...
 //				max_age    <duration>
+//				max_staleness <duration>
 //			}]
 //		}
 //	}
@@ -122,6 +123,11 @@ func (r *report) conditions(line *caddyfile.Dispenser, index int, route *gateway
 		*to = append(*to, r.words(sub, 1)...)
 		r.noBlock(sub, keyword)
 	}
+	one := func(sub *caddyfile.Dispenser, keyword, name string, to *gateway.Duration) {
+		r.at(field(name), keyword, sub)
+		r.value(sub, setting{keyword: keyword, field: field(name), set: duration(to)})
+		r.noBlock(sub, keyword)
+	}
 	for _, sub := range blockLines(line) {
 		switch sub.Val() {
 		case "any_scope":
@@ -131,11 +137,11 @@ func (r *report) conditions(line *caddyfile.Dispenser, index int, route *gateway
 		case "cookies":
 			list(sub, "cookies", &route.Cookies)
 		case "max_age":
-			r.at(field("maxAge"), "max_age", sub)
-			r.value(sub, setting{keyword: "max_age", field: field("maxAge"), set: duration(&route.MaxAge)})
-			r.noBlock(sub, "max_age")
+			one(sub, "max_age", "maxAge", &route.MaxAge)
+		case "max_staleness":
+			one(sub, "max_staleness", "maxStaleness", &route.MaxStaleness)
 		default:
-			r.unknown(sub, "any_scope", "acr", "cookies", "max_age")
+			r.unknown(sub, "any_scope", "acr", "cookies", "max_age", "max_staleness")
 		}
 	}
 }

@@ -41,12 +41,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return errors.Join(logged, app.everyFault(ctx, err))
 	}
 	tokens, tokensErr := app.tokenHandler(ctx)
-	g, err := gateway.New(config, gateway.Options{Logger: ctx.Slogger(), TokenHandler: tokens})
+	heard, feedErr := app.feed(ctx, config)
+	g, err := gateway.New(config, gateway.Options{Logger: ctx.Slogger(), TokenHandler: tokens, Feed: heard})
 	if err != nil {
-		return err // with the faults of the token handler among all others
+		return err // with the faults of the token handler and the feed among all others
 	}
 	h.gateway, h.tokens = g, tokens
-	return tokensErr
+	return errors.Join(tokensErr, feedErr)
 }
 
 func logsCredentials(ctx caddy.Context) error {

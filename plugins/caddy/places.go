@@ -136,6 +136,12 @@ func label(keyword, rest string) string {
 		return "cookie_key"
 	case "introspectionEndpoint":
 		return "introspection_endpoint"
+	case "feedEndpoint":
+		return "feed_endpoint"
+	case "noFeed":
+		return "no_feed"
+	case "maxStaleness":
+		return "max_staleness"
 	case "jwksUri":
 		return "jwks_uri"
 	case "authorizationEndpoint":

@@ -32,7 +32,7 @@ type Config struct {
 	ClientID, ClientSecret string
 	// Description tells an operator which replica this is; it may be empty.
 	Description string
-	// Verifier checks who signed an event.
+	// Verifier checks who signed an event. It is the Feed's: Close closes it.
 	Verifier Verifier
 	// Keep is how long an event is remembered: the longest life of a cached answer and of the question for it.
 	Keep time.Duration
@@ -57,6 +57,8 @@ type Verifier interface {
 	// signed it; the claims themselves it does not check. An error that wraps ErrUndecided says that this could not be
 	// found out now.
 	SecurityEvent(ctx context.Context, raw string) (json.RawMessage, error)
+	// Close ends what the Verifier holds.
+	Close() error
 }
 
 // ErrUndecided: what a Verifier was asked could not be found out, for want of the issuer's keys.
@@ -145,7 +147,7 @@ func (f *Feed) Close() error {
 	f.done.Wait()
 	f.state.Lose()
 	f.client.CloseIdleConnections()
-	return nil
+	return f.cfg.Verifier.Close()
 }
 
 const (

@@ -189,6 +189,8 @@ func respond(status int, body string) *http.Response {
 // plainEvents takes for a signed event what begins with "good:".
 type plainEvents struct{}
 
+func (plainEvents) Close() error { return nil }
+
 func (plainEvents) SecurityEvent(_ context.Context, raw string) (json.RawMessage, error) {
 	if raw == "wait" {
 		return nil, fmt.Errorf("no keys: %w", ErrUndecided)

@@ -150,7 +150,7 @@ func browserRequest() *http.Request {
 func filledGateway(tb testing.TB, n int) (*Gateway, [][]string) {
 	issuer := newFakeIssuer(tb, nil)
 	cfg := Config{
-		Issuer: Issuer{Issuer: "https://issuer.example", ClientID: "gateway"},
+		Issuer: Issuer{Issuer: "https://issuer.example", ClientID: "gateway", NoFeed: true},
 		// Longer than a configuration may say, so that nothing ends while it is measured.
 		Cache: Cache{MaxAge: Duration(time.Hour), MaxBytes: benchCacheBytes},
 		Routes: []Route{
@@ -160,7 +160,7 @@ func filledGateway(tb testing.TB, n int) (*Gateway, [][]string) {
 		},
 	}
 	start := time.Now()
-	g, err := build(cfg.withDefaults(), "secret", Options{
+	g, err := build(cfg.withDefaults(), "secret", nil, Options{
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Transport: issuer,
 		Now: func() time.Time { _ = time.Now(); return start }, // the time stands still, its price is paid
 	})

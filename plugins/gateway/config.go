@@ -32,6 +32,11 @@ type Issuer struct {
 	IntrospectionEndpoint string `json:"introspectionEndpoint,omitempty"`
 	// JWKSURI is URL + "/oauth/jwks" when empty. A foreign issuer's has no default.
 	JWKSURI string `json:"jwksUri,omitempty"`
+	// FeedEndpoint is where the revocation feed's streams are made: URL + "/ssf/streams" when empty.
+	FeedEndpoint string `json:"feedEndpoint,omitempty"`
+	// NoFeed says that the issuer's revocation feed is not heard: then no token is cached for longer than a second. A
+	// foreign issuer has no feed anyway.
+	NoFeed bool `json:"noFeed,omitempty"`
 	// TokenEndpoint is asked in place of IntrospectionEndpoint when Answer is "token-exchange".
 	TokenEndpoint string `json:"tokenEndpoint,omitempty"`
 
@@ -66,8 +71,13 @@ type Issuer struct {
 
 // Cache bounds what the gateway remembers. A zero means the default.
 type Cache struct {
-	// MaxAge is the longest life of a cached phantom token; 1 s when 0, which is also the most that is allowed.
+	// MaxAge is the longest life of a cached phantom token. With a revocation feed 5 min when 0, which is also the most that
+	// is allowed; 1 s without one.
 	MaxAge Duration `json:"maxAge,omitempty"`
+	// MaxStaleness is how long the revocation feed may be silent before nothing is served from the cache and the issuer is
+	// asked about every request; 5 s when 0. The issuer speaks once a second: with less than three, a feed that is well
+	// counts as silent now and then.
+	MaxStaleness Duration `json:"maxStaleness,omitempty"`
 	// MaxBytes bounds the cached phantom tokens, rounded down to whole MiB; 64 MiB when 0. The index over them comes
 	// on top (about 50 bytes an entry).
 	MaxBytes int64 `json:"maxBytes,omitempty"`
@@ -92,6 +102,9 @@ type Route struct {
 	ACR []string `json:"acr,omitempty"`
 	// MaxAge is how long ago the user may have logged in; 0 does not ask.
 	MaxAge Duration `json:"maxAge,omitempty"`
+	// MaxStaleness is Cache.MaxStaleness for this route: how long it is served from the cache when the issuer is not heard.
+	// It may be longer, or shorter.
+	MaxStaleness Duration `json:"maxStaleness,omitempty"`
 	// Open lets every request pass without a token, and passes no token on.
 	Open bool `json:"open,omitempty"`
 	// Cookies names those that are forwarded where there is a token handler; all others end at the gateway.

@@ -21,13 +21,14 @@ const fullConfig = `{
   "issuer": {
     "issuer": "http://localhost:8090", "url": "http://127.0.0.1:8090",
     "introspectionEndpoint": "http://127.0.0.1:8090/i", "jwksUri": "http://127.0.0.1:8090/k",
+    "feedEndpoint": "http://127.0.0.1:8090/s",
     "clientId": "gateway", "clientSecretFile": "/run/secrets/gateway", "tenant": "acme", "timeout": "1500ms"
   },
-  "cache": {"maxAge": "500ms", "maxBytes": 1048576, "negativeMaxAge": "2s", "negativeEntries": 10},
+  "cache": {"maxAge": "4m", "maxStaleness": "10s", "maxBytes": 1048576, "negativeMaxAge": "2s", "negativeEntries": 10},
   "identityHeaders": ["X-My-User"],
   "routes": [
     {"path": "/api/eventcatalog/*", "methods": ["GET"], "audience": "eventcatalog",
-     "scopes": {"all": ["eventcatalog.read"], "any": ["a", "b"]}, "acr": ["mfa"], "maxAge": "5m"},
+     "scopes": {"all": ["eventcatalog.read"], "any": ["a", "b"]}, "acr": ["mfa"], "maxAge": "5m", "maxStaleness": "1m"},
     {"operationId": "health", "open": true}
   ]
 }`
@@ -40,17 +41,18 @@ func TestParse(t *testing.T) {
 	want := Config{
 		Issuer: Issuer{
 			Issuer: "http://localhost:8090", URL: "http://127.0.0.1:8090", IntrospectionEndpoint: "http://127.0.0.1:8090/i",
-			JWKSURI: "http://127.0.0.1:8090/k", ClientID: "gateway", ClientSecretFile: "/run/secrets/gateway", Tenant: "acme",
+			JWKSURI: "http://127.0.0.1:8090/k", FeedEndpoint: "http://127.0.0.1:8090/s", ClientID: "gateway", ClientSecretFile: "/run/secrets/gateway", Tenant: "acme",
 			Timeout: Duration(1500 * time.Millisecond),
 		},
 		Cache: Cache{
-			MaxAge: Duration(500 * time.Millisecond), MaxBytes: 1 << 20, NegativeMaxAge: Duration(2 * time.Second), NegativeEntries: 10,
+			MaxAge: Duration(4 * time.Minute), MaxStaleness: Duration(10 * time.Second), MaxBytes: 1 << 20, NegativeMaxAge: Duration(2 * time.Second), NegativeEntries: 10,
 		},
 		IdentityHeaders: []string{"X-My-User"},
 		Routes: []Route{
 			{
 				Path: "/api/eventcatalog/*", Methods: []string{"GET"}, Audience: "eventcatalog", ACR: []string{"mfa"},
 				Scopes: Scopes{All: []string{"eventcatalog.read"}, Any: []string{"a", "b"}}, MaxAge: Duration(5 * time.Minute),
+				MaxStaleness: Duration(time.Minute),
 			},
 			{OperationID: "health", Open: true},
 		},
@@ -69,16 +71,32 @@ func TestParse(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	got := Config{Issuer: Issuer{Issuer: "https://issuer.example/t/"}}.withDefaults()
+	base := Config{Issuer: Issuer{Issuer: "https://issuer.example/t/"}}
 	want := Config{
 		Issuer: Issuer{
 			Issuer: "https://issuer.example/t/", URL: "https://issuer.example/t", Tenant: "default", Timeout: Duration(2 * time.Second),
 			IntrospectionEndpoint: "https://issuer.example/t/oauth/introspect", JWKSURI: "https://issuer.example/t/oauth/jwks",
+			FeedEndpoint: "https://issuer.example/t/ssf/streams",
 		},
-		Cache: Cache{MaxAge: Duration(time.Second), MaxBytes: 64 << 20, NegativeMaxAge: Duration(time.Second), NegativeEntries: 65536},
+		Cache: Cache{
+			MaxAge: Duration(5 * time.Minute), MaxStaleness: Duration(5 * time.Second),
+			MaxBytes: 64 << 20, NegativeMaxAge: Duration(time.Second), NegativeEntries: 65536,
+		},
 	}
-	if !reflect.DeepEqual(got, want) {
+	if got := base.withDefaults(); !reflect.DeepEqual(got, want) || !got.HasFeed() {
 		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	// Without a feed a token is cached for as long as its revocation may go unnoticed.
+	want.Issuer.FeedEndpoint, want.Cache.MaxAge, want.Cache.MaxStaleness = "", Duration(time.Second), 0
+	for name, change := range map[string]func(*Issuer){
+		"noFeed": func(i *Issuer) { i.NoFeed = true }, "foreign": func(i *Issuer) { i.Answer = "jwt" },
+	} {
+		unheard, want := base, want
+		change(&unheard.Issuer)
+		change(&want.Issuer)
+		if got := unheard.withDefaults(); !reflect.DeepEqual(got, want) || got.HasFeed() {
+			t.Errorf("%s: got %+v\nwant %+v", name, got, want)
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/phantomgate/phantomgate/plugins/feed"
 	"github.com/phantomgate/phantomgate/plugins/phantomtoken"
 	"github.com/phantomgate/phantomgate/plugins/policy"
 	"github.com/phantomgate/phantomgate/plugins/tokenhandler"
@@ -47,6 +48,9 @@ type Options struct {
 	// TokenHandler is one that several gateways share (NewTokenHandler); Close leaves it open. When nil, the gateway
 	// makes its own if the configuration has one.
 	TokenHandler *tokenhandler.Handler
+	// Feed is one that several gateways of the same issuer and client share (NewFeed); Close leaves it open. When nil, the
+	// gateway makes and starts its own, unless the configuration says that there is none.
+	Feed *feed.Feed
 }
 
 // Gateway decides about requests. It is safe for concurrent use.
@@ -58,6 +62,7 @@ type Gateway struct {
 	swapper  *phantomtoken.Swapper
 	identity *identityTable
 
+	ownFeed     *feed.Feed            // which Close closes; nil without one
 	tokens      *tokenhandler.Handler // nil without one
 	ownTokens   bool                  // Close closes them
 	allowBearer bool                  // beside the token handler
@@ -68,7 +73,7 @@ type Gateway struct {
 }
 
 // New makes a Gateway. It reports every fault of cfg it can find: those of Validate, and a secret that cannot be had.
-// It does not ask the issuer: one that is down at start is no fault. Close ends what the gateway holds.
+// It does not wait for the issuer: one that is down at start is no fault. Close ends what the gateway holds.
 func New(cfg Config, opts Options) (*Gateway, error) {
 	opts = opts.withDefaults()
 	faults := validate(cfg)
@@ -86,14 +91,22 @@ func New(cfg Config, opts Options) (*Gateway, error) {
 	if err := joined(faults); err != nil {
 		return nil, err
 	}
-	g, err := build(complete, secret, opts)
+	heard, own, err := heardFeed(complete, secret, opts)
 	if err != nil {
 		return nil, err
 	}
+	g, err := build(complete, secret, heard, opts)
+	if err != nil {
+		return nil, err // own has asked nobody, and holds nothing
+	}
+	g.ownFeed = own
 	if cfg.TokenHandler != nil {
 		if err := g.addTokenHandler(complete, tokens, opts); err != nil {
-			return nil, errors.Join(err, g.swapper.Close())
+			return nil, errors.Join(err, g.Close())
 		}
+	}
+	if own != nil {
+		own.Start()
 	}
 	return g, nil
 }
@@ -115,8 +128,8 @@ func (g *Gateway) addTokenHandler(cfg Config, core tokenhandler.Config, opts Opt
 	return nil
 }
 
-// build makes a Gateway of a complete configuration without faults.
-func build(cfg Config, secret string, opts Options) (*Gateway, error) {
+// build makes a Gateway of a complete configuration without faults. heard is nil without a feed.
+func build(cfg Config, secret string, heard *feed.State, opts Options) (*Gateway, error) {
 	table, _ := policy.Compile(rules(cfg.Routes)) // cfg has no faults
 	swapper, err := phantomtoken.New(phantomtoken.Config{
 		Issuer: cfg.Issuer.Issuer, Tenant: cfg.Issuer.Tenant,
@@ -126,6 +139,7 @@ func build(cfg Config, secret string, opts Options) (*Gateway, error) {
 		Timeout: time.Duration(cfg.Issuer.Timeout),
 		MaxAge:  time.Duration(cfg.Cache.MaxAge), MaxBytes: cfg.Cache.MaxBytes,
 		NegativeMaxAge: time.Duration(cfg.Cache.NegativeMaxAge), NegativeEntries: cfg.Cache.NegativeEntries,
+		Feed: heard, MaxStaleness: time.Duration(cfg.Cache.MaxStaleness),
 		Transport: opts.Transport, Logger: opts.Logger, Now: opts.Now,
 	})
 	if err != nil {
@@ -139,7 +153,11 @@ func build(cfg Config, secret string, opts Options) (*Gateway, error) {
 		hopByHop:    policy.InvalidRequest("the Connection header names Authorization"),
 	}
 	for _, route := range table.Routes() {
-		g.asks = append(g.asks, swapper.Ask(route.Audience(), route.Asked()))
+		ask := swapper.Ask(route.Audience(), route.Asked())
+		if own := cfg.Routes[route.Index()].MaxStaleness; own != 0 {
+			ask = ask.Within(time.Duration(own))
+		}
+		g.asks = append(g.asks, ask)
 	}
 	return g, nil
 }
@@ -157,11 +175,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Close ends what the gateway holds: connections to the issuer, and requests to it that are under way. Afterwards
-// whatever is not cached is refused.
+// Close ends what the gateway holds: connections to the issuer, requests to it that are under way, and its stream of the
+// revocation feed, which may take a second. Afterwards whatever is not cached is refused; and what is cached, too, with a
+// feed of its own.
 func (g *Gateway) Close() error {
 	err := g.swapper.Close()
-	if g.ownTokens {
+	if g.ownFeed != nil {
+		err = errors.Join(err, g.ownFeed.Close())
+	}
+	if g.ownTokens && g.tokens != nil {
 		err = errors.Join(err, g.tokens.Close())
 	}
 	return err

@@ -23,7 +23,7 @@ func newGateway(t *testing.T, issuer *fakeIssuer, routes ...Route) (*Gateway, *b
 	var log bytes.Buffer
 	start := time.Now()
 	g, err := New(Config{
-		Issuer: Issuer{Issuer: "https://issuer.example", ClientID: "gateway", ClientSecret: "canary-secret"},
+		Issuer: Issuer{Issuer: "https://issuer.example", ClientID: "gateway", ClientSecret: "canary-secret", NoFeed: true},
 		Routes: routes,
 	}, Options{
 		Logger: slog.New(slog.NewTextHandler(&log, nil)), Transport: issuer, Now: func() time.Time { return start },

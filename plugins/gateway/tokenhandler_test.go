@@ -71,7 +71,7 @@ func cookieGateway(tb testing.TB, change func(*Config)) (*Gateway, *loginIssuer,
 	tb.Helper()
 	issuer := &loginIssuer{fakeIssuer: newFakeIssuer(tb, nil), expiresIn: 300}
 	cfg := Config{
-		Issuer:       Issuer{Issuer: "https://issuer.example", ClientID: "gateway", ClientSecret: "canary-gateway"},
+		Issuer:       Issuer{Issuer: "https://issuer.example", ClientID: "gateway", ClientSecret: "canary-gateway", NoFeed: true},
 		TokenHandler: testTokenHandler(),
 		Routes: []Route{
 			{Path: "/api/eventcatalog/events", Audience: "eventcatalog", Scopes: Scopes{All: []string{"eventcatalog.read"}}, Cookies: []string{"theme"}},
@@ -291,7 +291,7 @@ func TestRenewedOnTheWay(t *testing.T) {
 
 func TestSharedTokenHandler(t *testing.T) {
 	issuer := &loginIssuer{fakeIssuer: newFakeIssuer(t, nil), expiresIn: 300}
-	cfg := Config{Issuer: Issuer{Issuer: "https://issuer.example", ClientID: "gateway", ClientSecret: "x"}, TokenHandler: testTokenHandler()}
+	cfg := Config{Issuer: Issuer{Issuer: "https://issuer.example", ClientID: "gateway", ClientSecret: "x", NoFeed: true}, TokenHandler: testTokenHandler()}
 	opts := Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Transport: issuer}
 	shared, err := NewTokenHandler(cfg, opts)
 	if err != nil {
@@ -357,7 +357,7 @@ func TestTokenHandlerFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := Config{
-				Issuer:       Issuer{Issuer: "https://issuer.example", ClientID: "gateway", ClientSecret: "x"},
+				Issuer:       Issuer{Issuer: "https://issuer.example", ClientID: "gateway", ClientSecret: "x", NoFeed: true},
 				TokenHandler: testTokenHandler(),
 				Routes: []Route{{
 					Path: "/api/eventcatalog/events", Audience: "eventcatalog", Scopes: Scopes{All: []string{"eventcatalog.read"}}, Cookies: []string{"theme"},

@@ -13,15 +13,16 @@ import (
 const (
 	defaultTenant          = "default"
 	defaultTimeout         = 2 * time.Second
-	defaultMaxAge          = time.Second
+	defaultMaxStaleness    = 5 * time.Second
 	defaultMaxBytes        = 64 << 20
 	defaultNegativeMaxAge  = time.Second
 	defaultNegativeEntries = 1 << 16
 
 	longestTimeout = 30 * time.Second
-	// longestMaxAge holds until revocations are pushed to the gateway: a cached token outlives its revocation by this
-	// much at most.
-	longestMaxAge         = time.Second
+	// longestMaxAge is the longest life of a phantom token. Revocations are pushed, so a longer life would be no danger.
+	longestMaxAge = 5 * time.Minute
+	// longestMaxAgeUnheard holds without a feed: a cached token outlives its revocation by this much at most.
+	longestMaxAgeUnheard  = time.Second
 	longestNegativeMaxAge = 10 * time.Second
 	leastBytes            = 1 << 20
 	mostBytes             = 64 << 30
@@ -36,7 +37,11 @@ func (c Config) withDefaults() Config {
 	i.JWKSURI = orDefault(i.JWKSURI, i.URL+"/oauth/jwks")
 	i.Tenant = orDefault(i.Tenant, defaultTenant)
 	i.Timeout = orDefault(i.Timeout, Duration(defaultTimeout))
-	cache.MaxAge = orDefault(cache.MaxAge, Duration(defaultMaxAge))
+	if i.heard() {
+		i.FeedEndpoint = orDefault(i.FeedEndpoint, i.URL+"/ssf/streams")
+		cache.MaxStaleness = orDefault(cache.MaxStaleness, Duration(defaultMaxStaleness))
+	}
+	cache.MaxAge = orDefault(cache.MaxAge, Duration(i.longestMaxAge()))
 	cache.MaxBytes = orDefault(cache.MaxBytes, defaultMaxBytes)
 	cache.NegativeMaxAge = orDefault(cache.NegativeMaxAge, Duration(defaultNegativeMaxAge))
 	cache.NegativeEntries = orDefault(cache.NegativeEntries, defaultNegativeEntries)
@@ -63,7 +68,8 @@ func validate(c Config) []*Fault {
 	}
 	validateIssuer(c.Issuer, fault)
 	validateForeign(c, fault)
-	validateCache(c.Cache, fault)
+	validateCache(c, fault)
+	validateFeed(c, fault)
 	validateTokenHandler(c, fault)
 	for i, name := range c.IdentityHeaders {
 		if err := checkIdentityHeader(name); err != nil {
@@ -87,7 +93,7 @@ func validateIssuer(i Issuer, fault func(field, format string, args ...any)) {
 	addresses := []struct{ field, value string }{
 		{"issuer.issuer", i.Issuer}, {"issuer.url", i.URL},
 		{"issuer.introspectionEndpoint", i.IntrospectionEndpoint}, {"issuer.jwksUri", i.JWKSURI},
-		{"issuer.tokenEndpoint", i.TokenEndpoint},
+		{"issuer.tokenEndpoint", i.TokenEndpoint}, {"issuer.feedEndpoint", i.FeedEndpoint},
 	}
 	for _, a := range addresses {
 		if a.value == "" {
@@ -109,9 +115,14 @@ func validateIssuer(i Issuer, fault func(field, format string, args ...any)) {
 	}
 }
 
-func validateCache(c Cache, fault func(field, format string, args ...any)) {
-	if c.MaxAge < 0 || time.Duration(c.MaxAge) > longestMaxAge {
-		fault("cache.maxAge", "must be above zero and at most %s: revocations are not pushed to the gateway yet, so a revoked token would pass for as long as this", longestMaxAge)
+func validateCache(cfg Config, fault func(field, format string, args ...any)) {
+	c := cfg.Cache
+	switch longest := cfg.Issuer.longestMaxAge(); {
+	case c.MaxAge >= 0 && time.Duration(c.MaxAge) <= longest:
+	case cfg.Issuer.heard():
+		fault("cache.maxAge", "must be above zero and at most %s, which is as long as a phantom token lives", longest)
+	default:
+		fault("cache.maxAge", "must be above zero and at most %s: without a revocation feed a revoked token passes for as long as this", longest)
 	}
 	if c.MaxBytes != 0 && (c.MaxBytes < leastBytes || c.MaxBytes > mostBytes) {
 		fault("cache.maxBytes", "must be between %d and %d", leastBytes, int64(mostBytes))

@@ -21,6 +21,7 @@ type verifier struct {
 	accept         Accept
 	keys           *keySet
 	now            func() time.Time
+	timeout        time.Duration // no answer takes longer
 	parser         *jwt.Parser
 }
 
@@ -65,7 +66,7 @@ func (c *claims) UnmarshalJSON(data []byte) error {
 
 func newVerifier(cfg Config, keys *keySet) *verifier {
 	return &verifier{
-		issuer: cfg.Issuer, tenant: cfg.Tenant, narrows: cfg.narrows(), accept: cfg.Accept, keys: keys, now: cfg.Now,
+		issuer: cfg.Issuer, tenant: cfg.Tenant, narrows: cfg.narrows(), accept: cfg.Accept, keys: keys, now: cfg.Now, timeout: cfg.Timeout,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(algorithms),
 			jwt.WithIssuer(cfg.Issuer),
@@ -78,8 +79,8 @@ func newVerifier(cfg Config, keys *keySet) *verifier {
 	}
 }
 
-// verify returns the facts of raw, which is then a token for ask and nothing else. A token that has just expired is
-// inactive; anything else that is wrong with it is the issuer's fault, not the client's.
+// verify returns the facts of raw, which is then a token for ask and nothing else. A token that has expired on its way here is
+// inactive; anything else that is wrong with it is the issuer's fault, not the client's, one that lived too long for that too.
 func (v *verifier) verify(ctx context.Context, raw string, ask *Ask) (policy.Facts, error) {
 	var c claims
 	var keyErr error
@@ -112,6 +113,9 @@ func (v *verifier) verify(ctx context.Context, raw string, ask *Ask) (policy.Fac
 		return policy.Facts{}, fmt.Errorf("%w: %w", ErrIssuer, err)
 	}
 	if !v.now().Before(c.ExpiresAt.Time) {
+		if c.IssuedAt != nil && c.ExpiresAt.Sub(c.IssuedAt.Time) > v.timeout {
+			return policy.Facts{}, fmt.Errorf("%w: its JWT had ended before it came: the clocks of issuer and gateway differ", ErrIssuer)
+		}
 		return policy.Facts{}, ErrInactive
 	}
 	facts := policy.Facts{Expires: c.ExpiresAt.UnixMilli(), Scopes: scopes, ACR: c.ACR}

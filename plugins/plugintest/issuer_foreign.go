@@ -36,6 +36,7 @@ func (k foreignKind) exchanges() bool { return k.answer == "token-exchange" }
 func (k foreignKind) use(c *Config) {
 	issuer, _ := c.Issuer["issuer"].(string)
 	c.Issuer["answer"] = k.answer
+	delete(c.Issuer, "noFeed") // which goes without saying
 	c.Issuer["jwksUri"] = issuer + "/oauth/jwks"
 	if k.exchanges() {
 		c.Issuer["tokenEndpoint"] = issuer + k.path

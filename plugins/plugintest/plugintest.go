@@ -155,7 +155,7 @@ func NewConfig(issuerURL string) *Config {
 	fresh := route("eventcatalog", Fresh, "GET", "eventcatalog.read")
 	fresh["maxAge"] = "5m"
 	return &Config{
-		Issuer: map[string]any{"issuer": issuerURL, "clientId": "gateway", "clientSecret": gatewayS, "timeout": "10s"},
+		Issuer: map[string]any{"issuer": issuerURL, "clientId": "gateway", "clientSecret": gatewayS, "timeout": "10s", "noFeed": true}, // the feed has cases of its own
 		Cache:  map[string]any{"maxAge": "1s"},
 		// X-My-User stands for whatever header an operator's API trusts.
 		IdentityHeaders: []string{"X-My-User"},

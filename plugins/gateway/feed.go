@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/phantomgate/phantomgate/plugins/feed"
+	"github.com/phantomgate/phantomgate/plugins/phantomtoken"
+)
+
+// heard tells whether the issuer has a revocation feed that is listened to.
+func (i Issuer) heard() bool { return !i.NoFeed && !i.foreign() }
+
+// longestMaxAge is how long a token may be cached.
+func (i Issuer) longestMaxAge() time.Duration {
+	if i.heard() {
+		return longestMaxAge
+	}
+	return longestMaxAgeUnheard
+}
+
+// validateFeed reports what is said of a feed that is not there, and bounds that are none.
+func validateFeed(c Config, fault func(field, format string, args ...any)) {
+	i := c.Issuer
+	if i.Answer != "" && !slices.Contains(phantomtoken.Answers(), phantomtoken.Answer(i.Answer)) {
+		return // whether it is foreign cannot be said
+	}
+	missing := "a foreign issuer does not have"
+	switch {
+	case !i.foreign():
+		missing = "issuer.noFeed turns off"
+	case i.NoFeed:
+		fault("issuer.noFeed", "goes without saying for a foreign issuer; remove it")
+	}
+	if i.FeedEndpoint != "" && !i.heard() {
+		fault("issuer.feedEndpoint", "is of the revocation feed, which %s; remove it", missing)
+	}
+	staleness := func(field string, d Duration) {
+		switch {
+		case d != 0 && !i.heard():
+			fault(field, "is about the revocation feed, which %s; remove it", missing)
+		case d < 0 || time.Duration(d) > longestMaxAge:
+			fault(field, "must be above zero and at most %s, which is as long as anything is cached", longestMaxAge)
+		}
+	}
+	staleness("cache.maxStaleness", c.Cache.MaxStaleness)
+	for n, route := range c.Routes {
+		field := fmt.Sprintf("routes[%d].maxStaleness", n)
+		if route.Open && route.MaxStaleness != 0 {
+			fault(field, "an open route asks for no token; remove this, or remove open")
+			continue
+		}
+		staleness(field, route.MaxStaleness)
+	}
+}
+
+// HasFeed tells whether a gateway of this configuration hears the issuer's revocation feed.
+func (c Config) HasFeed() bool { return c.Issuer.heard() }
+
+// NewFeed makes what hears the revocation feed for cfg, whose routes are not looked at. It is for bindings in which several
+// gateways share one (Options.Feed), so that a replica has one stream; any other leaves that to New. It asks nobody before
+// the caller starts it. The caller closes it, after the gateways.
+func NewFeed(cfg Config, opts Options) (*feed.Feed, error) {
+	cfg.Routes, cfg.TokenHandler = []Route{{Path: "/", Open: true}}, nil
+	faults := validate(cfg)
+	if !cfg.HasFeed() {
+		faults = append(faults, &Fault{"issuer.noFeed", "there is no revocation feed to be heard"})
+	}
+	opts = opts.withDefaults()
+	secret, fault := cfg.Issuer.secret().read(opts.Getenv)
+	if fault != nil {
+		faults = append(faults, fault)
+	}
+	if err := joined(faults); err != nil {
+		return nil, err
+	}
+	return newFeed(cfg.withDefaults(), secret, opts)
+}
+
+// newFeed makes the feed of a complete configuration without faults. The keys of its issuer are its own.
+func newFeed(cfg Config, secret string, opts Options) (*feed.Feed, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // it only tells an operator which replica this is
+	}
+	timeout := time.Duration(cfg.Issuer.Timeout)
+	return feed.New(feed.Config{
+		Issuer: cfg.Issuer.Issuer, Endpoint: cfg.Issuer.FeedEndpoint,
+		ClientID: cfg.Issuer.ClientID, ClientSecret: secret, Description: host,
+		Verifier: phantomtoken.NewKeys(phantomtoken.Config{
+			JWKSURI: cfg.Issuer.JWKSURI, Timeout: timeout, Transport: opts.Transport, Logger: opts.Logger, Now: opts.Now,
+		}),
+		Keep:      time.Duration(cfg.Cache.MaxAge) + timeout,
+		Transport: opts.Transport, Logger: opts.Logger, Now: opts.Now,
+	})
+}
+
+// heardFeed returns what is known of revocations at a gateway of a complete configuration without faults, nil without a
+// feed; and the feed, if it is the gateway's own, still to be started.
+func heardFeed(cfg Config, secret string, opts Options) (*feed.State, *feed.Feed, error) {
+	switch {
+	case !cfg.HasFeed():
+		return nil, nil, nil
+	case opts.Feed != nil:
+		return opts.Feed.State(), nil, nil
+	}
+	own, err := newFeed(cfg, secret, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	return own.State(), own, nil
+}
