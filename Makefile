@@ -74,6 +74,11 @@ bench: ## measure against the floor programs; prints a table, writes build/figur
 	@mkdir -p build
 	@$(GO) -C testbed run ./bench
 
+.PHONY: faults
+faults: ## do to feed, network, clocks and issuer what happens to them, and watch revocations; writes build/faults.json (FAULTS=short is quick)
+	@mkdir -p build
+	@$(GO) -C testbed run ./staleness
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s unless set)
 	@failed=; while IFS=: read -r file func; do \

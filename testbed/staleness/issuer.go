@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/phantomgate/phantomgate/authserver"
+)
+
+//go:embed issuer.yaml
+var issuerFile []byte
+
+// lab is where the scenarios run: the issuer's program, and a folder for its files.
+type lab struct {
+	program, dir string
+	staleness    time.Duration // max_staleness of every gateway: bound, but in a control
+}
+
+func newLab(ctx context.Context, root string) (*lab, error) {
+	dir, err := os.MkdirTemp("", "phantomgate-faults-")
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{program: filepath.Join(dir, "authserver"), dir: dir, staleness: bound}
+	build := exec.CommandContext(ctx, "go", "build", "-o", l.program, "./authserver/cmd/authserver")
+	build.Dir = root
+	if report, err := build.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("building the issuer: %w\n%s", err, report), l.close())
+	}
+	return l, nil
+}
+
+func (l *lab) close() error { return os.RemoveAll(l.dir) }
+
+// issuer is the place of one issuer: its database and addresses stay the same however often it is started.
+type issuer struct {
+	lab         *lab
+	addr, admin string
+	env         []string
+	config      string
+	http        *http.Client
+	process     *exec.Cmd    // while it runs as a process of its own
+	stop        func() error // while it runs in this one
+	operator    string       // a reference of the operator
+}
+
+// start makes an issuer with an empty database, as a process that can be killed; or, with a clock, in this process.
+func (l *lab) start(ctx context.Context, now func() time.Time) (*issuer, error) {
+	dir, err := os.MkdirTemp(l.dir, "issuer-")
+	if err != nil {
+		return nil, err
+	}
+	i := &issuer{lab: l, config: filepath.Join(dir, "issuer.yaml"), http: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	if i.addr, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	if i.admin, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(i.config, issuerFile, 0o600); err != nil {
+		return nil, err
+	}
+	i.env = []string{"ISSUER_ADDR=" + i.addr, "ADMIN_ADDR=" + i.admin, "DATA_DIR=" + dir}
+	if now == nil {
+		return i, i.run(ctx)
+	}
+	return i, i.runHere(ctx, now)
+}
+
+// run starts the process and returns once it answers.
+func (i *issuer) run(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, i.lab.program, "run", "--config", i.config, "--log-level", "error")
+	cmd.Env = append(os.Environ(), i.env...)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	i.process = cmd
+	if err := i.answers(ctx); err != nil {
+		return errors.Join(err, i.kill(), errors.New(log.String()))
+	}
+	return nil
+}
+
+// answers waits until the issuer is healthy.
+func (i *issuer) answers(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(30 * time.Second); ; {
+		if resp, err := i.http.Get("http://" + i.addr + "/healthz"); err == nil {
+			_ = resp.Body.Close() // nobody reads it
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			return errors.New("the issuer does not answer")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (i *issuer) runHere(ctx context.Context, now func() time.Time) error {
+	server, err := authserver.New(authserver.Options{ConfigFile: i.config, Now: now, Logger: quiet(), Getenv: func(name string) (string, bool) {
+		for _, pair := range i.env {
+			if key, value, _ := strings.Cut(pair, "="); key == name {
+				return value, true
+			}
+		}
+		return "", false
+	}})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	i.stop = func() error { cancel(); return <-ended }
+	return i.answers(ctx)
+}
+
+// kill is SIGKILL.
+func (i *issuer) kill() error {
+	if i.process == nil {
+		return nil
+	}
+	err := i.process.Process.Signal(syscall.SIGKILL)
+	_ = i.process.Wait() // that it was killed is no news
+	i.process = nil
+	return err
+}
+
+func (i *issuer) close() error {
+	i.http.CloseIdleConnections()
+	if i.stop != nil {
+		return i.stop()
+	}
+	return i.kill()
+}
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// token gives a reference to a client by its secret.
+func (i *issuer) token(client string) (string, error) {
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {client}, "client_secret": {client + "-demo-secret"}}
+	resp, err := i.http.PostForm("http://"+i.addr+"/oauth/token", form)
+	var answer struct {
+		Access string `json:"access_token"`
+	}
+	return answer.Access, errors.Join(decode(resp, err, &answer), missing(answer.Access))
+}
+
+func missing(reference string) error {
+	if reference == "" {
+		return errors.New("no token was given")
+	}
+	return nil
+}
+
+// revoke carries one revocation out, and gives the moment of its answer. The operator logs in anew when its own token is gone.
+func (i *issuer) revoke(target string) (answered time.Time, err error) {
+	for try := 0; ; try++ {
+		if i.operator == "" {
+			if i.operator, err = i.token("operator"); err != nil {
+				return time.Time{}, err
+			}
+		}
+		req, err := http.NewRequest(http.MethodPost, "http://"+i.admin+"/admin/v1/revocations", strings.NewReader(target))
+		if err != nil {
+			return time.Time{}, err
+		}
+		req.Header.Set("Authorization", "Bearer "+i.operator)
+		resp, err := i.http.Do(req)
+		answered = time.Now()
+		if err == nil && resp.StatusCode == http.StatusUnauthorized && try == 0 {
+			_ = resp.Body.Close() // nobody reads it
+			i.operator = ""
+			continue
+		}
+		return answered, decode(resp, err, new(json.RawMessage))
+	}
+}
+
+// revokeToken ends one reference.
+func (i *issuer) revokeToken(reference string) (time.Time, error) {
+	return i.revoke(`{"token":"` + reference + `"}`)
+}
+
+// active asks the issuer itself, as the gateway.
+func (i *issuer) active(reference string) (bool, error) {
+	form := url.Values{"client_id": {"gateway"}, "client_secret": {"gateway-demo-secret"}, "token": {reference}}
+	resp, err := i.http.PostForm("http://"+i.addr+"/oauth/introspect", form)
+	var answer struct{ Active bool }
+	err = decode(resp, err, &answer)
+	return answer.Active, err
+}
+
+// decode reads an answer that must be a success.
+func decode(resp *http.Response, err error, into any) error {
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %d: %s", resp.Request.URL, resp.StatusCode, body)
+	}
+	return json.Unmarshal(body, into)
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/phantomgate/phantomgate/testbed/figures"
+)
+
+// scenario is one thing that happens, and what is promised all the same.
+type scenario struct {
+	name, about string
+	run         func(ctx context.Context, l *lab) (outcome, error)
+	soon        bool // how soon is a figure with a goal: nothing delays the feed
+}
+
+// figures are those of a scenario.
+func (s scenario) figures(o outcome) []figures.Figure {
+	var all []figures.Figure
+	staleness := func(name string, q float64, goal float64) figures.Figure {
+		value := figures.Spread{Median: millis(quantile(o.staleness, q))}
+		about := fmt.Sprintf("from a revocation's answer until the last request that passed began: %s", s.about)
+		if goal > 0 {
+			return figures.AtMost(goal, s.name+"_"+name, "ms", value, about)
+		}
+		return figures.Informative(s.name+"_"+name, "ms", value, about)
+	}
+	if len(o.staleness) > 0 {
+		p99, most := 0.0, millis(bound)
+		if s.soon {
+			p99 = 50
+		}
+		all = append(all, staleness("p50", 0.5, 0), staleness("p99", 0.99, p99), staleness("max", 1, most))
+	}
+	if len(o.latency) > 0 {
+		all = append(all, figures.Informative(s.name+"_good_p99", "ms", figures.Spread{Median: millis(quantile(o.latency, 0.99))},
+			fmt.Sprintf("a good request beside the flood; without it %.2f ms", millis(quantile(o.calm, 0.99)))))
+	}
+	return append(all, figures.AtMost(0, s.name+"_false_passes", "requests", one(o.falsePasses), "that began later than the bound"))
+}
+
+func scenarios(s settings) []scenario {
+	var all []scenario
+	for _, n := range s.replicas {
+		rounds := max(5, s.rounds/n)
+		all = append(all,
+			scenario{fmt.Sprint("healthy_", n), fmt.Sprintf("%d gateways, nothing wrong", n), healthy(n, rounds, 0), true},
+			scenario{fmt.Sprint("lossy_", n), fmt.Sprintf("%d gateways, one answer in a hundred is lost", n), healthy(n, rounds, 0.01), false})
+	}
+	return append(all,
+		scenario{name: "cut_off", about: "the gateway is cut off from the issuer", run: repeat(s.faults, cutOff)},
+		scenario{name: "deaf", about: "the feed alone is cut off", run: repeat(s.faults, deaf)},
+		scenario{name: "slow_feed", about: "the feed's answers come 300 ms late", run: repeat(s.faults, slowFeed)},
+		scenario{name: "events_lost", about: "half of the events are taken out of the answers", run: repeat(s.faults, tampering(losing))},
+		scenario{name: "events_doubled", about: "events come again and again", run: repeat(s.faults, tampering(doubling))},
+		scenario{name: "events_reordered", about: "events come one answer late", run: repeat(s.faults, tampering(reordering))},
+		scenario{name: "issuer_killed", about: "the issuer is killed when it has answered, and started again", run: repeat(s.faults, issuerKilled)},
+		scenario{name: "gateway_restarted", about: "the gateway is restarted after the answer", run: repeat(s.faults, gatewayRestarted)},
+		scenario{name: "gateway_clock", about: "the gateway's clock is five minutes off, either way", run: clocks(s.rounds/10+1, false)},
+		scenario{name: "issuer_clock", about: "the issuer's clock is five minutes off, either way", run: clocks(s.rounds/10+1, true)},
+		scenario{name: "everything", about: "everything is revoked", run: repeat(s.faults, everything)},
+		scenario{name: "far_behind", about: fmt.Sprintf("the gateway has missed %d revocations", s.behind), run: farBehind(s.behind)},
+		scenario{name: "flood", about: "made-up references come as fast as they can", run: flood(s.flood)},
+	)
+}
+
+// healthy revokes one token after the other before n gateways.
+func healthy(n, rounds int, lost float64) func(context.Context, *lab) (outcome, error) {
+	return func(ctx context.Context, l *lab) (o outcome, err error) {
+		f, err := l.setUp(ctx, n, nil, nil)
+		if err != nil {
+			return o, err
+		}
+		defer func() { err = errors.Join(err, f.close()) }()
+		for _, r := range f.replicas {
+			r.link.set(faults{lost: lost})
+		}
+		for range rounds {
+			more, err := f.try(ctx, trial{settle: 20 * time.Millisecond})
+			if err != nil {
+				return o, err
+			}
+			o.add(more)
+		}
+		return o, nil
+	}
+}
+
+// repeat runs a trial before two gateways, of which something happens to the first.
+func repeat(rounds int, make func(f *field, victim *replica) trial) func(context.Context, *lab) (outcome, error) {
+	return func(ctx context.Context, l *lab) (o outcome, err error) {
+		f, err := l.setUp(ctx, 2, nil, nil)
+		if err != nil {
+			return o, err
+		}
+		defer func() { err = errors.Join(err, f.close()) }()
+		for range rounds {
+			more, err := f.try(ctx, make(f, f.replicas[0]))
+			if err != nil {
+				return o, err
+			}
+			o.add(more)
+			for _, r := range f.replicas {
+				r.link.set(faults{})
+			}
+		}
+		return o, nil
+	}
+}
+
+// breaks makes a trial during which the victim's link is changed, and whole again when the bound is well over.
+func breaks(victim *replica, f faults) trial {
+	return trial{
+		before: func() error { victim.link.set(f); return nil },
+		settle: bound + bound/2,
+		healed: func() error { victim.link.set(faults{}); return nil },
+	}
+}
+
+func cutOff(_ *field, victim *replica) trial {
+	return breaks(victim, faults{cut: true})
+}
+
+func deaf(_ *field, victim *replica) trial {
+	return breaks(victim, faults{deaf: true})
+}
+
+func slowFeed(_ *field, victim *replica) trial {
+	return breaks(victim, faults{slow: 300 * time.Millisecond})
+}
+
+func tampering(how func() func(*pollAnswer)) func(*field, *replica) trial {
+	return func(_ *field, victim *replica) trial {
+		return breaks(victim, faults{tamper: how()})
+	}
+}
+
+// issuerKilled also asks the issuer itself afterwards: what it had answered, it must know.
+func issuerKilled(f *field, _ *replica) trial {
+	return trial{
+		revoke: func(reference string) (time.Time, error) {
+			answered, err := f.issuer.revokeToken(reference)
+			return answered, errors.Join(err, f.issuer.kill())
+		},
+		settle: bound + bound/2,
+		healed: func() error { return f.issuer.run(context.Background()) },
+	}
+}
+
+func gatewayRestarted(_ *field, victim *replica) trial {
+	return trial{during: victim.restart, settle: bound}
+}
+
+func everything(f *field, _ *replica) trial {
+	return trial{
+		endsAll: true,
+		revoke:  func(string) (time.Time, error) { return f.issuer.revoke(`{"everything":true}`) },
+		healed: func() (err error) {
+			f.living, err = f.issuer.token("batch")
+			return err
+		},
+	}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/big"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// clocks revokes with one side's clock five minutes ahead, and then with it five minutes behind.
+func clocks(rounds int, atIssuer bool) func(context.Context, *lab) (outcome, error) {
+	return func(ctx context.Context, l *lab) (o outcome, err error) {
+		for _, off := range []time.Duration{5 * time.Minute, -5 * time.Minute} {
+			more, err := l.offset(ctx, rounds, off, atIssuer)
+			if err != nil {
+				return o, fmt.Errorf("%v off: %w", off, err)
+			}
+			o.add(more)
+		}
+		return o, nil
+	}
+}
+
+func (l *lab) offset(ctx context.Context, rounds int, off time.Duration, atIssuer bool) (o outcome, err error) {
+	clock, at := func() time.Time { return time.Now().Add(off) }, [2]func() time.Time{nil, nil}
+	at[1] = clock
+	if atIssuer {
+		at = [2]func() time.Time{clock, nil}
+	}
+	f, err := l.setUp(ctx, 1, at[0], at[1])
+	if err != nil {
+		return o, err
+	}
+	defer func() { err = errors.Join(err, f.close()) }()
+	// A gateway this far off may see every phantom token end before it comes, or begin later: then it lets nothing pass, and says
+	// that it is the issuer's answer that cannot be used.
+	usable := f.replicas[0].ask(ctx, f.living) == http.StatusOK
+	for range rounds {
+		var more outcome
+		if usable {
+			more, err = f.try(ctx, trial{settle: 20 * time.Millisecond})
+		} else {
+			more, err = f.blind(ctx)
+		}
+		if err != nil {
+			return o, err
+		}
+		o.add(more)
+	}
+	return o, nil
+}
+
+// blind asks before and after a revocation where nothing is expected to pass.
+func (f *field) blind(ctx context.Context) (o outcome, err error) {
+	reference, err := f.issuer.token("batch")
+	if err != nil {
+		return o, err
+	}
+	if status := f.replicas[0].ask(ctx, reference); status == http.StatusUnauthorized {
+		o.falseRefusals++
+	}
+	if _, err := f.issuer.revokeToken(reference); err != nil {
+		return o, err
+	}
+	if status := f.replicas[0].ask(ctx, reference); status == http.StatusOK {
+		o.falsePasses++
+	}
+	return o, nil
+}
+
+// farBehind has a gateway miss so many revocations that it is told to forget everything.
+func farBehind(n int) func(context.Context, *lab) (outcome, error) {
+	return repeat(1, func(f *field, victim *replica) trial {
+		return trial{
+			before: func() error { victim.link.set(faults{cut: true}); return nil },
+			during: func() error { return f.revokeMany(n) },
+			settle: bound,
+			healed: func() error { victim.link.set(faults{}); return nil },
+		}
+	})
+}
+
+// revokeMany revokes what no token of these gateways hangs on, n times.
+func (f *field) revokeMany(n int) error {
+	if _, err := f.issuer.revoke(`{"client":"gateway"}`); err != nil { // with the operator's token at hand from here on
+		return err
+	}
+	const writers = 32
+	var running sync.WaitGroup
+	errs := make([]error, writers)
+	for w := range writers {
+		running.Go(func() {
+			for i := w; i < n && errs[w] == nil; i += writers {
+				_, errs[w] = f.issuer.revoke(`{"client":"gateway"}`)
+			}
+		})
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+// flood sends made-up references, well formed, and looks at what becomes of good requests meanwhile, and of a revocation.
+func flood(lasts time.Duration) func(context.Context, *lab) (outcome, error) {
+	return func(ctx context.Context, l *lab) (o outcome, err error) {
+		f, err := l.setUp(ctx, 1, nil, nil)
+		if err != nil {
+			return o, err
+		}
+		defer func() { err = errors.Join(err, f.close()) }()
+		if err := f.ready(ctx, f.living); err != nil {
+			return o, err
+		}
+		if o.calm, err = f.good(ctx, lasts/2); err != nil {
+			return o, err
+		}
+		flooding, end := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		for range 8 {
+			running.Go(func() {
+				for flooding.Err() == nil {
+					f.replicas[0].ask(flooding, madeUp())
+				}
+			})
+		}
+		o.latency, err = f.good(ctx, lasts)
+		if err == nil {
+			var more outcome
+			more, err = f.try(ctx, trial{settle: 100 * time.Millisecond})
+			o.add(more)
+		}
+		end()
+		running.Wait()
+		return o, err
+	}
+}
+
+// good sends a good request every millisecond, and gives how long each took.
+func (f *field) good(ctx context.Context, lasts time.Duration) (took []time.Duration, err error) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(lasts); ; {
+		began := time.Now()
+		if status := f.replicas[0].ask(ctx, f.living); status != http.StatusOK {
+			return nil, fmt.Errorf("a good request was answered %d", status)
+		}
+		took = append(took, time.Since(began))
+		select {
+		case <-tick.C:
+		case <-end:
+			return took, nil
+		}
+	}
+}
+
+// madeUp is a reference of the right form that nobody was given.
+func madeUp() string {
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	digits := func(n *big.Int, length int) string {
+		text := n.Text(62)
+		return strings.Repeat("0", length-len(text)) + text
+	}
+	body := "pgat_" + digits(new(big.Int).SetBytes(secret[:]), 43)
+	return body + digits(big.NewInt(int64(crc32.ChecksumIEEE([]byte(body)))), 6)
+}
