@@ -120,10 +120,10 @@ func (c Config) check() error {
 		}
 	}
 	if u, err := url.Parse(c.Endpoint); err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		errs = append(errs, errors.New("Endpoint is no address"))
+		errs = append(errs, errors.New("the Endpoint is no address"))
 	}
 	if c.Keep <= 0 || c.PollTimeout <= 0 {
-		errs = append(errs, errors.New("Keep and PollTimeout must be above zero"))
+		errs = append(errs, errors.New("both Keep and PollTimeout must be above zero"))
 	}
 	if c.Verifier == nil || c.Logger == nil || c.Now == nil {
 		errs = append(errs, errors.New("missing: Verifier, Logger or Now"))

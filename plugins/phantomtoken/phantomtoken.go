@@ -212,7 +212,7 @@ func (c Config) check() error {
 		}
 	}
 	if c.Feed != nil && (c.foreign() || c.MaxStaleness <= 0) {
-		errs = append(errs, errors.New("Feed is for our own issuer, and wants a MaxStaleness above zero"))
+		errs = append(errs, errors.New("a Feed is for our own issuer, and wants a MaxStaleness above zero"))
 	}
 	if c.Logger == nil || c.Now == nil {
 		errs = append(errs, errors.New("missing: Logger and Now"))
