@@ -169,7 +169,10 @@ func logsPhantomToken(c *core, next http.Handler) http.Handler {
 
 // remembering keeps the Authorization header it once got for a key, for ever.
 func remembering(c *core, next http.Handler, key func(r *http.Request) string) http.Handler {
-	var kept sync.Map
+	return rememberingIn(new(sync.Map), c, next, key)
+}
+
+func rememberingIn(kept *sync.Map, c *core, next http.Handler, key func(r *http.Request) string) http.Handler {
 	plain := passing(c, next, func(_ http.ResponseWriter, r *http.Request, o gateway.Outcome) {
 		k := key(r)
 		o.Apply(r)

@@ -25,6 +25,8 @@ type Token struct {
 	Expires time.Time // zero: an hour from now
 	ACR     string
 	AuthAge time.Duration // how long ago the user logged in
+
+	followed map[string]string // headers by which a gateway's cache follows it, as of when it was read
 }
 
 // Asked is one introspection the issuer received.
@@ -52,13 +54,14 @@ type Issuer struct {
 	minted    []string
 	arrived   chan struct{} // closed and replaced at every introspection
 	agent     agentSide
+	feed      feedSide
 }
 
 // NewIssuer starts an issuer that ends with the test.
 func NewIssuer(t testing.TB) *Issuer {
 	t.Helper()
 	i := &Issuer{tokens: map[string]*Token{}, arrived: make(chan struct{}),
-		agent: agentSide{codes: map[string]loginRequest{}, refresh: map[string]bool{}}}
+		agent: agentSide{codes: map[string]loginRequest{}, refresh: map[string]bool{}}, feed: newFeedSide()}
 	i.keys.rotate()
 	i.addr = "127.0.0.1:0"
 	i.Up(t)
@@ -91,6 +94,7 @@ func (i *Issuer) Up(t testing.TB) {
 	mux.HandleFunc("GET /oauth/jwks", i.jwks)
 	mux.HandleFunc("POST /oauth/token", i.token)
 	mux.HandleFunc("POST /oauth/revoke", i.revokeEndpoint)
+	i.feedHandlers(mux)
 	for _, kind := range foreignKinds() {
 		mux.HandleFunc("POST "+kind.path, i.foreign(kind))
 	}
@@ -119,11 +123,12 @@ func (i *Issuer) Grant(token Token) string {
 // GrantScopes persists a token of alice's with scopes.
 func (i *Issuer) GrantScopes(scopes ...string) string { return i.Grant(Token{Scopes: scopes}) }
 
-// Revoke ends reference: it is inactive from now on.
+// Revoke ends reference: it is inactive from now on, and the feed says so.
 func (i *Issuer) Revoke(reference string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.tokens[reference].Expires = time.Time{}
+	i.feed.revoked(keyOf("token", reference))
 }
 
 // Behave sets how the issuer answers from now on; Behaviour{} is well.
@@ -258,6 +263,12 @@ func (i *Issuer) phantomToken(w http.ResponseWriter, asked Asked, token Token, b
 	}
 	w.Header().Set("Cache-Control", cacheControl)
 	w.Header().Set("Content-Type", "application/jwt")
+	for name, value := range token.followed {
+		w.Header().Set(name, value)
+	}
+	if b.Headers != nil {
+		b.Headers(w.Header())
+	}
 	w.Write([]byte(jwt))
 }
 

@@ -117,6 +117,7 @@ func (i *Issuer) noteAsked(asked Asked) (Token, Behaviour) {
 	var token Token
 	if t := i.tokens[asked.Reference]; t != nil {
 		token = *t
+		token.followed = i.feed.followed(asked.Reference, token)
 	}
 	return token, i.behaviour
 }

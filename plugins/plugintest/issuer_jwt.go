@@ -27,6 +27,8 @@ type Behaviour struct {
 	Body        string
 	// CacheControl replaces the header of a phantom token.
 	CacheControl string
+	// Headers changes those of a phantom token's answer.
+	Headers func(h http.Header)
 	// Mint changes header and claims before they are signed.
 	Mint func(header map[string]any, claims jwt.MapClaims)
 	// Members changes a foreign issuer's JSON answer before it is sent.

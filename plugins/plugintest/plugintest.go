@@ -55,7 +55,7 @@ func Cases() []Case {
 	for _, group := range [][]Case{
 		tokenCases(), narrowingCases(), policyCases(), stepUpCases(), headerCases(), pathCases(),
 		issuerCases(), jwtCases(), keyCases(), cacheCases(), missCases(), streamCases(), configCases(),
-		cookieCases(), agentCases(), foreignCases(), foreignConfigCases(),
+		cookieCases(), agentCases(), foreignCases(), foreignConfigCases(), feedCases(), feedFaultCases(),
 	} {
 		all = append(all, group...)
 	}
@@ -77,24 +77,32 @@ type Walk struct {
 	Gateway  Gateway
 
 	binding Binding
+	config  *Config
 	hurry   time.Duration // how long to wait for what may never come; 0: patience
 }
 
 func (c Case) run(t testing.TB, b Binding, hurry time.Duration) {
 	w := &Walk{T: t, Issuer: NewIssuer(t), Upstream: NewUpstream(t), binding: b, hurry: hurry}
-	config := NewConfig(w.Issuer.URL)
+	w.config = NewConfig(w.Issuer.URL)
 	if c.Config != nil {
-		c.Config(config)
+		c.Config(w.config)
 	}
 	if c.Prepare != nil {
 		c.Prepare(w)
 	}
-	var err error
-	if w.Gateway, err = b.Start(t, config.JSON(t), w.Upstream.URL); err != nil {
-		t.Fatalf("the gateway refused the suite's config: %v", err)
-	}
+	w.start()
 	c.Check(w)
 	w.checkLog()
+}
+
+// start starts the gateway, or starts it again: then a new one takes the old
+// one's place.
+func (w *Walk) start() {
+	w.T.Helper()
+	var err error
+	if w.Gateway, err = w.binding.Start(w.T, w.config.JSON(w.T), w.Upstream.URL); err != nil {
+		w.T.Fatalf("the gateway refused the suite's config: %v", err)
+	}
 }
 
 // checkLog looks for the issuer's canaries in the gateway's log: every
