@@ -25,14 +25,8 @@ type history struct {
 
 	mu         sync.Mutex
 	operations []porcupine.Operation
-	tokens     []held
+	tokens     []token // that anybody may ask about
 	refreshes  []refreshable
-}
-
-// held is a token that anybody may ask about.
-type held struct {
-	token
-	phantom string // for the basket's service; "" when the token has nothing for it
 }
 
 // refreshable is a grant with its newest refresh reference, which one goes and takes.
@@ -98,7 +92,7 @@ func (w *worker) machine() {
 func (w *worker) made(m token, ok bool) output {
 	if ok {
 		w.mu.Lock()
-		w.tokens = append(w.tokens, held{token: m})
+		w.tokens = append(w.tokens, m)
 		w.mu.Unlock()
 	}
 	return output{ok, m}
@@ -140,11 +134,11 @@ func sessionOf(t *testing.T, idToken string) string {
 }
 
 // one picks a token, mostly a young one: the old ones are dead.
-func (w *worker) one() (held, bool) {
+func (w *worker) one() (token, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.tokens) == 0 {
-		return held{}, false
+		return token{}, false
 	}
 	young := w.tokens[max(0, len(w.tokens)-12):]
 	return young[w.random.IntN(len(young))], true
@@ -214,7 +208,7 @@ func (w *worker) revoke() {
 	})
 }
 
-func (w *worker) choose(picked held) (reach, target string) {
+func (w *worker) choose(picked token) (reach, target string) {
 	all := picked.reaches
 	switch n := w.random.IntN(20); {
 	case n == 0:
