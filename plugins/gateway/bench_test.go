@@ -1,19 +1,25 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/allegro/bigcache/v3"
+
+	"github.com/phantomgate/phantomgate/plugins/feed"
 )
 
 // These measure the cached swap (hash, cache, policy, headers) beside its floor: a bare SHA-256 of the reference and a
@@ -24,6 +30,34 @@ import (
 func BenchmarkCachedSwap_1k(b *testing.B)        { benchmarkSwap(b, 1_000, programRequest()) }
 func BenchmarkCachedSwap_1kBrowser(b *testing.B) { benchmarkSwap(b, 1_000, browserRequest()) }
 func BenchmarkCachedSwap_1M(b *testing.B)        { benchmarkSwap(b, 1_000_000, programRequest()) }
+
+// BenchmarkCachedSwapFeed_1k measures what the revocation feed adds to a cached swap: the same with a feed by which
+// nothing was revoked since, beside the one without. The two take turns; "ns/extra" is the median of the turns'
+// differences, and the goal is 150. "ns/behind" is the same when something was revoked since, so that the keys of each
+// entry are looked up.
+func BenchmarkCachedSwapFeed_1k(b *testing.B) {
+	const n = 1_000
+	without := filledSwap(b, n, programRequest())
+	with, _ := followedSwap(b, n, programRequest())
+	behind, heard := followedSwap(b, n, programRequest())
+	for sequence := range uint64(1_000) { // of other users
+		heard.Apply(benchSequence+1+sequence, 1<<60+sequence*0x9e3779b97f4a7c15, 1, time.Now())
+	}
+	var plain, extra, extraBehind []float64
+	for from := 0; b.Loop(); from += benchTurn {
+		base := nanoseconds(without, from)
+		plain = append(plain, base)
+		extra = append(extra, nanoseconds(with, from)-base)
+		extraBehind = append(extraBehind, nanoseconds(behind, from)-base)
+	}
+	b.ReportMetric(0, "ns/op") // an operation is a turn of all three
+	b.ReportMetric(testing.AllocsPerRun(benchTurn, once(with)), "allocs/swap")
+	b.ReportMetric(median(extra), "ns/extra")
+	b.ReportMetric(extra[len(extra)/4], "ns/quarter") // of the turns' differences, which are sorted by now
+	b.ReportMetric(extra[len(extra)*3/4], "ns/threequarters")
+	b.ReportMetric(median(extraBehind), "ns/behind")
+	b.ReportMetric(median(plain), "ns/without")
+}
 
 const (
 	benchCacheBytes = 2 << 30
@@ -76,15 +110,38 @@ func median(values []float64) float64 {
 
 // filledSwap returns one cached swap of a gateway that knows n references.
 func filledSwap(tb testing.TB, n int, request *http.Request) func(int) {
-	g, references := filledGateway(tb, n)
+	g, references := filledGateway(tb, n, nil, nil)
+	return cachedSwap(tb, g, references, request)
+}
+
+// cachedSwap returns one cached swap of g.
+func cachedSwap(tb testing.TB, g *Gateway, references [][]string, request *http.Request) func(int) {
 	return func(i int) {
-		request.Header[authorization] = references[i%n]
+		request.Header[authorization] = references[i%len(references)]
 		outcome := g.Authorize(request)
-		if outcome.Refusal() != nil {
-			tb.Fatal(outcome.Refusal())
+		if outcome.Refusal() != nil || !outcome.Cached {
+			tb.Fatal(outcome.Refusal(), outcome.Cached)
 		}
 		outcome.Apply(request)
 	}
+}
+
+// benchSequence is where the feed stands when the tokens of followedSwap are read.
+const benchSequence = 42
+
+// followedSwap is filledSwap with a feed that has been heard. Of each token the issuer says eight keys, as of a person's.
+func followedSwap(tb testing.TB, n int, request *http.Request) (swap func(int), heard *feed.State) {
+	heard = feed.NewState(time.Hour, time.Now())
+	heard.Forget("e", benchSequence, time.Now())
+	heard.Heard(time.Now().Add(time.Hour)) // for as long as the measuring takes
+	var keys []string
+	for i := range 8 {
+		keys = append(keys, fmt.Sprintf("%s=%d", base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{byte(i + 1)}, 16)), i))
+	}
+	g, references := filledGateway(tb, n, heard, http.Header{
+		"Revocation-Keys": {strings.Join(keys, ", ")}, "Revocation-Position": {fmt.Sprintf("e.%d", benchSequence)},
+	})
+	return cachedSwap(tb, g, references, request), heard
 }
 
 // filledFloor returns one look into a bare BigCache that knows n references.
@@ -146,11 +203,12 @@ func browserRequest() *http.Request {
 }
 
 // filledGateway returns a gateway whose cache knows n references, and these in random order, each as the value of an
-// Authorization header.
-func filledGateway(tb testing.TB, n int) (*Gateway, [][]string) {
+// Authorization header. heard is its feed, nil for none; followed is what the issuer says beside each JWT.
+func filledGateway(tb testing.TB, n int, heard *feed.State, followed http.Header) (*Gateway, [][]string) {
 	issuer := newFakeIssuer(tb, nil)
+	issuer.followed = followed
 	cfg := Config{
-		Issuer: Issuer{Issuer: "https://issuer.example", ClientID: "gateway", NoFeed: true},
+		Issuer: Issuer{Issuer: "https://issuer.example", ClientID: "gateway", NoFeed: heard == nil},
 		// Longer than a configuration may say, so that nothing ends while it is measured.
 		Cache: Cache{MaxAge: Duration(time.Hour), MaxBytes: benchCacheBytes},
 		Routes: []Route{
@@ -160,7 +218,7 @@ func filledGateway(tb testing.TB, n int) (*Gateway, [][]string) {
 		},
 	}
 	start := time.Now()
-	g, err := build(cfg.withDefaults(), "secret", nil, Options{
+	g, err := build(cfg.withDefaults(), "secret", heard, Options{
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Transport: issuer,
 		Now: func() time.Time { _ = time.Now(); return start }, // the time stands still, its price is paid
 	})

@@ -209,20 +209,20 @@ func TestAuthorizeOperation(t *testing.T) {
 	}
 }
 
-// TestCachedSwapAllocations holds Authorize to what its comment says.
+// TestCachedSwapAllocations holds Authorize to what its comment says, without a feed and with one, whether or not
+// something was revoked since.
 func TestCachedSwapAllocations(t *testing.T) {
-	g, references := filledGateway(t, 10)
 	r := browserRequest()
-	n := testing.AllocsPerRun(100, func() {
-		r.Header[authorization] = references[3]
-		outcome := g.Authorize(r)
-		if !outcome.Cached {
-			t.Fatal("not cached")
+	without := filledSwap(t, 10, r)
+	with, heard := followedSwap(t, 10, r)
+	for name, swap := range map[string]func(int){"without a feed": without, "with one": with} {
+		if n := testing.AllocsPerRun(100, once(swap)); n > 3 {
+			t.Errorf("%s: %v allocations, want 3 at most", name, n)
 		}
-		outcome.Apply(r)
-	})
-	if n > 3 {
-		t.Errorf("%v allocations, want 3 at most", n)
+	}
+	heard.Apply(benchSequence+1, 7, 1, time.Now())
+	if n := testing.AllocsPerRun(100, func() { with(3) }); n > 3 {
+		t.Errorf("behind a revocation: %v allocations, want 3 at most", n)
 	}
 }
 

@@ -39,6 +39,7 @@ type fakeIssuer struct {
 	key         *rsa.PrivateKey
 	token, keys string
 	asked       atomic.Int32
+	followed    http.Header                    // stands in the answers beside the JWT
 	answer      func() (*http.Response, error) // instead of the JWT
 }
 
@@ -83,8 +84,9 @@ func (i *fakeIssuer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodGet {
 		contentType, body = "application/json", i.keys
 	}
+	header := http.Header{"Content-Type": {contentType}}
+	maps.Copy(header, i.followed)
 	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {contentType}},
-		Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r,
 	}, nil
 }

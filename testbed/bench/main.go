@@ -93,6 +93,7 @@ func measure(ctx context.Context, s settings, out io.Writer) (all []figures.Figu
 		run   func(context.Context, *lab, settings) ([]figures.Figure, error)
 	}{
 		{"the cached swap in the core", measureSwap},
+		{"what the feed adds to it", measureSwapFeed},
 		{"the token endpoint", measureIssue},
 		{"the introspection endpoint", measureIntrospection},
 		{"a revocation", measureRevocation},
