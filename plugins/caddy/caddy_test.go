@@ -24,6 +24,8 @@ type server struct {
 	handler string
 	// noKeepAlive has reverse_proxy keep no connection, for tests that count what is left of phantom_token.
 	noKeepAlive bool
+	// hears has the gateway hear the revocation feed where walk and restart start it.
+	hears bool
 }
 
 func (server) Name() string { return "Caddy" }
@@ -107,8 +109,12 @@ func walk(t *testing.T, s server) *plugintest.Walk {
 // restart puts s in the place of w's gateway.
 func restart(w *plugintest.Walk, s server) {
 	w.T.Helper()
+	config := plugintest.NewConfig(w.Issuer.URL)
+	if s.hears {
+		delete(config.Issuer, "noFeed")
+	}
 	var err error
-	if w.Gateway, err = s.Start(w.T, plugintest.NewConfig(w.Issuer.URL).JSON(w.T), w.Upstream.URL); err != nil {
+	if w.Gateway, err = s.Start(w.T, config.JSON(w.T), w.Upstream.URL); err != nil {
 		w.T.Fatal(err)
 	}
 }

@@ -16,7 +16,14 @@ const reloads = 100
 
 // TestReloads: what a config held has ended when the next has taken over.
 func TestReloads(t *testing.T) {
-	if left, stacks := goroutinesLeft(t, "phantom_token"); left > 0 {
+	if left, stacks := goroutinesLeft(t, server{handler: "phantom_token"}); left > 0 {
+		t.Errorf("%d reloads left %d goroutines:\n%s", reloads, left, stacks)
+	}
+}
+
+// TestReloadsEndTheFeed: nor does a config leave anything of the feed it heard, at the issuer either.
+func TestReloadsEndTheFeed(t *testing.T) {
+	if left, stacks := goroutinesLeft(t, server{handler: "phantom_token", hears: true}); left > 0 {
 		t.Errorf("%d reloads left %d goroutines:\n%s", reloads, left, stacks)
 	}
 }
@@ -24,7 +31,7 @@ func TestReloads(t *testing.T) {
 // TestReloadsControl sees the count above rise when a handler does not clean up.
 func TestReloadsControl(t *testing.T) {
 	caddy.RegisterModule(leaky{})
-	if left, _ := goroutinesLeft(t, "phantom_token_leaky"); left < reloads {
+	if left, _ := goroutinesLeft(t, server{handler: "phantom_token_leaky"}); left < reloads {
 		t.Errorf("%d reloads of a handler without Cleanup left only %d goroutines", reloads, left)
 	}
 }
@@ -41,8 +48,8 @@ func (leaky) Cleanup() error { return nil }
 
 // goroutinesLeft reloads Caddy with handler and counts the goroutines that were not there after the first load. It
 // waits until they are gone, for connections and servers take a moment to end.
-func goroutinesLeft(t *testing.T, handler string) (left int, stacks string) {
-	s := server{handler: handler, noKeepAlive: true}
+func goroutinesLeft(t *testing.T, s server) (left int, stacks string) {
+	s.noKeepAlive = true
 	w := walk(t, s)
 	pass := func() { w.Passed(w.Get(plugintest.Events, w.Issuer.GrantScopes("eventcatalog.read"))) }
 	pass()
@@ -58,6 +65,9 @@ func goroutinesLeft(t *testing.T, handler string) (left int, stacks string) {
 		if left, stacks = now-before, all; left <= 0 {
 			break
 		}
+	}
+	if n := w.Issuer.FeedStreams(); n > 1 {
+		t.Errorf("%d streams are left at the issuer", n)
 	}
 	return left, stacks
 }

@@ -180,6 +180,13 @@ func (i *Issuer) FeedHeard() bool {
 	return len(i.feed.streams) > 0
 }
 
+// FeedStreams counts the streams that have not been ended.
+func (i *Issuer) FeedStreams() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.feed.streams)
+}
+
 // FeedPolls counts the polls that have arrived. When the next but one has,
 // an answer of after this call has been dealt with.
 func (i *Issuer) FeedPolls() int {
