@@ -142,7 +142,6 @@ type trial struct {
 	during  func() error                              // while every gateway is watched, after the revocation was answered
 	settle  time.Duration                             // how long after the answer is watched at least, before it is healed
 	healed  func() error                              // what was broken is whole again; nil: nothing was
-	allow   time.Duration                             // how long after the answer a request may pass; 0: bound
 }
 
 // try carries a trial out: a token that every gateway has cached is revoked, and all are watched until all refuse it.
@@ -174,11 +173,7 @@ func (f *field) try(ctx context.Context, t trial) (o outcome, err error) {
 	if err != nil {
 		return o, err
 	}
-	allow := t.allow
-	if allow == 0 {
-		allow = bound
-	}
-	o.judge(revoked, living, answered, allow)
+	o.judge(revoked, living, answered)
 	active, err := f.issuer.active(reference)
 	if active {
 		o.lost++
@@ -237,7 +232,7 @@ func (f *field) refused(ctx context.Context, reference string) error {
 }
 
 // judge reads what was watched.
-func (o *outcome) judge(revoked, living [][]sample, answered time.Time, allow time.Duration) {
+func (o *outcome) judge(revoked, living [][]sample, answered time.Time) {
 	for k := range revoked {
 		last := time.Duration(0)
 		for _, s := range revoked[k] {
@@ -246,7 +241,7 @@ func (o *outcome) judge(revoked, living [][]sample, answered time.Time, allow ti
 				continue
 			}
 			last = max(last, after)
-			if after > allow {
+			if after > bound {
 				o.falsePasses++
 			}
 		}

@@ -62,15 +62,18 @@ func (r *replica) restart() error {
 
 // ask sends one request with a reference, and gives the status: 200 when it would have been forwarded.
 func (r *replica) ask(ctx context.Context, reference string) int {
-	request := (&http.Request{
-		Method: http.MethodGet, URL: &url.URL{Path: path}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: "api.example",
-		Header: http.Header{"Authorization": {"Bearer " + reference}},
-	}).WithContext(ctx)
-	outcome := r.gateway.Load().Authorize(request)
+	outcome := r.authorize(ctx, reference)
 	if refusal := outcome.Refusal(); refusal != nil {
 		return refusal.Status
 	}
 	return http.StatusOK
+}
+
+func (r *replica) authorize(ctx context.Context, reference string) gateway.Outcome {
+	return r.gateway.Load().Authorize((&http.Request{
+		Method: http.MethodGet, URL: &url.URL{Path: path}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: "api.example",
+		Header: http.Header{"Authorization": {"Bearer " + reference}},
+	}).WithContext(ctx))
 }
 
 // caches waits until the gateway answers for a reference from its cache: it hears the feed.
@@ -78,8 +81,7 @@ func (r *replica) caches(ctx context.Context, reference string) error {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for limit := time.After(20 * time.Second); ; {
-		request := (&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}, Header: http.Header{"Authorization": {"Bearer " + reference}}}).WithContext(ctx)
-		if outcome := r.gateway.Load().Authorize(request); outcome.Refusal() == nil && outcome.Cached {
+		if outcome := r.authorize(ctx, reference); outcome.Refusal() == nil && outcome.Cached {
 			return nil
 		}
 		select {

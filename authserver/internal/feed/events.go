@@ -75,23 +75,19 @@ func (s *Service) answer(page storage.FeedPage, limit int) (Answer, error) {
 	a := Answer{Sets: map[string]string{}, Epoch: feed.Epoch, From: stream.Position, To: stream.Position}
 	if limit > 0 && stream.Verify != "" {
 		id := verificationID(page)
-		set, err := s.sign(set{Audience: stream.ClientID, ID: id, Subject: stream.ID, Events: events{Verification: verification{stream.Verify}}})
-		if err != nil {
+		if err := s.tell(&a, stream, id, events{Verification: verification{stream.Verify}}); err != nil {
 			return Answer{}, err
 		}
-		a.Sets[id] = set
 	}
 	if behind(page) {
 		if limit == 0 {
 			a.MoreAvailable = true
 			return a, nil
 		}
-		id := resetID(feed)
-		set, err := s.sign(set{Audience: stream.ClientID, ID: id, Subject: stream.ID, Events: events{Reset: reset{feed.Sequence}}})
-		if err != nil {
+		a.To = feed.Sequence
+		if err := s.tell(&a, stream, resetID(feed), events{Reset: reset{feed.Sequence}}); err != nil {
 			return Answer{}, err
 		}
-		a.Sets[id], a.To = set, feed.Sequence
 		return a, nil
 	}
 	for _, event := range page.Events {
@@ -110,6 +106,12 @@ func (s *Service) answer(page storage.FeedPage, limit int) (Answer, error) {
 	}
 	a.MoreAvailable = a.To < feed.Sequence
 	return a, nil
+}
+
+// tell adds an event that is about the stream itself.
+func (s *Service) tell(a *Answer, stream storage.Stream, id string, e events) (err error) {
+	a.Sets[id], err = s.sign(set{Audience: stream.ClientID, ID: id, Subject: stream.ID, Events: e})
+	return err
 }
 
 // behind tells whether a stream is too far behind to be told of each event, or some of them are no longer there.

@@ -24,7 +24,7 @@ func (s *Service) RevokeLeaked(ctx context.Context, tenant string, references []
 	var asked []storage.Revocation
 	seen := map[[2]string]bool{}
 	for _, reference := range references {
-		kind, id, alive, err := s.leaked(ctx, tenant, reference)
+		kind, id, alive, err := s.standsFor(ctx, tenant, reference)
 		switch {
 		case errors.Is(err, storage.ErrNotFound):
 			l.Unknown++
@@ -66,8 +66,9 @@ func (s *Service) oneByOne(ctx context.Context, l Leaked, asked []storage.Revoca
 	return l, nil
 }
 
-// leaked finds what a reference stands for, and whether there is anything left to end.
-func (s *Service) leaked(ctx context.Context, tenant, reference string) (kind storage.Kind, id string, alive bool, err error) {
+// standsFor finds what a reference or a jti leads to, a refresh reference to its whole grant, and whether there is anything left to
+// end.
+func (s *Service) standsFor(ctx context.Context, tenant, reference string) (kind storage.Kind, id string, alive bool, err error) {
 	switch kind, parseErr := tokens.ParseReference(reference); {
 	case parseErr != nil:
 		live, err := s.Store.FindAccessByJTI(ctx, tenant, reference)

@@ -180,16 +180,11 @@ func (s *Service) resolveOwner(tenant string, target Target) (storage.Kind, stri
 
 // resolveToken takes an access reference to its jti, and a refresh reference to its grant: the whole family ends.
 func (s *Service) resolveToken(ctx context.Context, tenant, token string) (storage.Kind, string, error) {
-	switch kind, err := tokens.ParseReference(token); {
-	case err != nil: // not a reference: a jti, as the list of live tokens shows it
+	if _, err := tokens.ParseReference(token); err != nil { // not a reference: a jti, as the list of live tokens shows it
 		return storage.KindToken, token, nil
-	case kind == tokens.Refresh:
-		live, err := s.Store.FindRefresh(ctx, tenant, tokens.Hash(token))
-		return storage.KindGrant, live.GrantID, known(err, storage.KindToken)
-	default:
-		live, err := s.Store.FindAccess(ctx, tenant, tokens.Hash(token))
-		return storage.KindToken, live.JTI, known(err, storage.KindToken)
 	}
+	kind, id, _, err := s.standsFor(ctx, tenant, token)
+	return kind, id, known(err, storage.KindToken)
 }
 
 func (t Target) named() int {
