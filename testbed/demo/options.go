@@ -65,6 +65,7 @@ type plan struct {
 func (o Options) plan() (plan, error) {
 	p := plan{scheme: "http"}
 	var errs []error
+	used, same := map[address]bool{}, false
 	for _, part := range []struct {
 		variable, value, fallback string
 		to                        *address
@@ -81,12 +82,14 @@ func (o Options) plan() (plan, error) {
 		if *part.to, err = parseAddress(part.value); err == nil {
 			*part.to, err = part.to.free()
 		}
-		if err != nil {
+		if err != nil { // then there is no address to compare
 			errs = append(errs, fmt.Errorf("%s=%s: %w", part.variable, part.value, err))
+			continue
 		}
+		same = same || used[*part.to]
+		used[*part.to] = true
 	}
-	used := map[address]bool{p.gateway: true, p.issuer: true, p.admin: true, p.discount: true}
-	if len(used) < 4 {
+	if same {
 		errs = append(errs, errors.New("GATEWAY_ADDR, ISSUER_ADDR, ADMIN_ADDR and DISCOUNT_ADDR must differ"))
 	}
 	p.issuerListen = p.issuer
