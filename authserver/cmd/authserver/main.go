@@ -1,8 +1,8 @@
 // Command authserver is phantomgate's issuer as a program: it runs one node, checks a configuration, and makes what a
 // configuration wants.
 //
-// It exits with 2 when the configuration is refused, having told every fault on a line of its own, and with 1 after
-// any other error.
+// It exits with 2 after wrong use, and when the configuration is refused, having told every fault on a line of its own;
+// and with 1 after any other error.
 package main
 
 import (
@@ -19,9 +19,14 @@ import (
 )
 
 const (
-	exitError  = 1
-	exitConfig = 2
+	exitError   = 1
+	exitRefused = 2 // the command line, or the configuration
 )
+
+// usageError says that the command was used in a wrong way: nothing was done.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func main() {
 	if err := authserver.ForbidCoreDumps(); err != nil {
@@ -40,13 +45,17 @@ func exitCode(err error) int {
 		return 0
 	case errors.As(err, &refused), errors.As(err, &faults):
 		fmt.Fprintln(os.Stderr, err)
-		return exitConfig
+		return exitRefused
 	}
 	message := err.Error()
 	if !strings.HasPrefix(message, "authserver: ") {
 		message = "authserver: " + message
 	}
 	fmt.Fprintln(os.Stderr, message)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitRefused
+	}
 	return exitError
 }
 
@@ -54,12 +63,25 @@ func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "authserver",
 		Short:         "phantomgate's issuer",
+		Args:          noArguments,
 		SilenceErrors: true, // exitCode tells them
 		SilenceUsage:  true,
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("name a command: run, check, restored, hash-password, datakey or version (see authserver --help)")
+		},
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(runCommand(), checkCommand(), restoredCommand(), hashPasswordCommand(), dataKeyCommand(), versionCommand())
 	return root
+}
+
+// noArguments does not repeat what it refuses, as cobra's own check does: it may be a password.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no such argument (see %s --help)", c.CommandPath(), c.CommandPath())
+	}
+	return nil
 }
 
 func checkCommand() *cobra.Command {
@@ -67,7 +89,7 @@ func checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check --config FILE",
 		Short: "Tell every fault of a configuration; change nothing",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file, os.LookupEnv)
 			if err != nil {
@@ -83,10 +105,14 @@ func checkCommand() *cobra.Command {
 	return c
 }
 
+// configFlag gives c the flag that it cannot do without.
 func configFlag(c *cobra.Command, file *string) {
 	c.Flags().StringVar(file, "config", "", "the configuration `FILE` (YAML)")
-	if err := c.MarkFlagRequired("config"); err != nil { // only a flag that is not there can bring this about
-		panic(err)
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if *file == "" {
+			return usagef("--config is missing: name the configuration file")
+		}
+		return nil
 	}
 }
 
@@ -94,7 +120,7 @@ func dataKeyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "datakey",
 		Short: "Print a fresh data key; keep it apart from the database and its backups",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		Run: func(c *cobra.Command, _ []string) {
 			fmt.Fprintln(c.OutOrStdout(), config.NewDataKey())
 		},
@@ -105,7 +131,7 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		Run: func(c *cobra.Command, _ []string) {
 			version, goVersion := "(devel)", ""
 			if info, ok := debug.ReadBuildInfo(); ok {

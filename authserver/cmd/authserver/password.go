@@ -18,7 +18,7 @@ func hashPasswordCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "hash-password",
 		Short: "Read a password, from the terminal or the first line of standard input, and print its bcrypt hash",
-		Args:  cobra.NoArgs, // never an argument: the list of processes shows those
+		Args:  noArguments, // never an argument: the list of processes shows those
 		RunE: func(c *cobra.Command, _ []string) error {
 			password, err := readPassword(c.ErrOrStderr())
 			if err != nil {

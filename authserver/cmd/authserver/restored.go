@@ -35,7 +35,7 @@ func restoredCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "restored --config FILE",
 		Short: "Make a database that was restored from a backup safe to serve from: revoke everything, and begin a new feed epoch",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file, os.LookupEnv)
 			if err != nil {
@@ -91,7 +91,7 @@ func confirm(prompt io.Writer, yes bool) error {
 		return nil
 	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return errors.New("nobody can be asked here: add --yes if that is meant; nothing was changed")
+		return usagef("nobody can be asked here: add --yes if that is meant; nothing was changed")
 	}
 	fmt.Fprint(prompt, "Go on? Type yes: ")
 	line, err := bufio.NewReader(os.Stdin).ReadString('\n')

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -21,7 +20,7 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run --config FILE",
 		Short: "Run one node of the issuer, until SIGINT or SIGTERM",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			handler, err := logHandler(c.ErrOrStderr(), format, level)
 			if err != nil {
@@ -65,5 +64,5 @@ func logHandler(w io.Writer, format string, level slog.Level) (slog.Handler, err
 	case "json":
 		return slog.NewJSONHandler(w, options), nil
 	}
-	return nil, fmt.Errorf("--log-format %q is not offered; use text or json", format)
+	return nil, usagef("--log-format %q is not offered; use text or json", format)
 }
