@@ -40,7 +40,7 @@ func adapt(t *testing.T, caddyfile string) (string, error) {
 	if err := json.Indent(&indented, adapted, "", "  "); err != nil {
 		t.Fatal(err)
 	}
-	return indented.String(), nil
+	return strings.ReplaceAll(indented.String(), file, "Caddyfile"), nil
 }
 
 // golden runs each file of dir: a Caddyfile, a divider, and what comes of it.

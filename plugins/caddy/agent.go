@@ -40,7 +40,7 @@ func (a *Agent) Provision(ctx caddy.Context) error {
 		return app.everyFault(ctx, errors.New(noTokenHandler))
 	}
 	a.tokens, err = app.tokenHandler(ctx)
-	return err
+	return app.inCaddyfile(err)
 }
 
 const noTokenHandler = agentDirective + " needs a browser app to serve; add to the global option " + appName +

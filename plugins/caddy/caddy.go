@@ -124,6 +124,10 @@ type App struct {
 	// CaddyfileFaults is how the global option hands its faults to the directives, which report them with their own.
 	// An app that has any is refused. It is not for people to write.
 	CaddyfileFaults []string `json:"caddyfileFaults,omitempty"`
+	// CaddyfilePlaces is where the Caddyfile names each secret, by the field that it became ("Caddyfile:6: secret_file").
+	// Whether there is such a secret only loading can see, which may be on another machine; its faults are told with
+	// these places. It is not for people to write.
+	CaddyfilePlaces map[string]string `json:"caddyfilePlaces,omitempty"`
 
 	mu     sync.Mutex
 	tokens *tokenhandler.Handler // made when the first handler needs it

@@ -96,11 +96,11 @@ func parseApp(d *caddyfile.Dispenser, earlier any) (any, error) {
 	r.addCore(slices.DeleteFunc(faultsOf(c.Validate()), func(f *gateway.Fault) bool {
 		return ofRoutes(f) || !seen["issuer"] && strings.HasPrefix(f.Field, "issuer.")
 	}))
-	app, err := appJSON(c, append(readOption(earlier).faults, r.lines()...))
+	app, err := appJSON(c, r.ofSecrets(), append(readOption(earlier).faults, r.lines()...))
 	return httpcaddyfile.App{Name: appName, Value: app}, err
 }
 
-func appJSON(c gateway.Config, faults []string) (json.RawMessage, error) {
+func appJSON(c gateway.Config, places map[string]string, faults []string) (json.RawMessage, error) {
 	if len(faults) > 0 {
 		return json.Marshal(App{CaddyfileFaults: faults})
 	}
@@ -109,7 +109,8 @@ func appJSON(c gateway.Config, faults []string) (json.RawMessage, error) {
 		Cache           gateway.Cache         `json:"cache,omitzero"`
 		IdentityHeaders []string              `json:"identityHeaders,omitempty"`
 		TokenHandler    *gateway.TokenHandler `json:"tokenHandler,omitempty"`
-	}{c.Issuer, c.Cache, c.IdentityHeaders, c.TokenHandler})
+		CaddyfilePlaces map[string]string     `json:"caddyfilePlaces,omitempty"`
+	}{c.Issuer, c.Cache, c.IdentityHeaders, c.TokenHandler, places})
 }
 
 func (r *report) issuer(line *caddyfile.Dispenser, i *gateway.Issuer) {

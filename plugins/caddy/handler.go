@@ -44,7 +44,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	heard, feedErr := app.feed(ctx, config)
 	g, err := gateway.New(config, gateway.Options{Logger: ctx.Slogger(), TokenHandler: tokens, Feed: heard})
 	if err != nil {
-		return err // with the faults of the token handler and the feed among all others
+		return app.inCaddyfile(err) // with the faults of the token handler and the feed among all others
 	}
 	h.gateway, h.tokens = g, tokens
 	return errors.Join(tokensErr, feedErr)

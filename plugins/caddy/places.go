@@ -32,6 +32,36 @@ func faultsOf(err error) []*gateway.Fault {
 
 func ofRoutes(f *gateway.Fault) bool { return strings.HasPrefix(f.Field, "routes") }
 
+// ofSecrets returns where the secrets are named, by field: see App.CaddyfilePlaces.
+func (r *report) ofSecrets() map[string]string {
+	places := map[string]string{}
+	for field, at := range r.places {
+		switch at.keyword {
+		case "secret_file", "secret_env", "cookie_key":
+			places[field] = at.String() + ": " + at.keyword
+		}
+	}
+	return places
+}
+
+// inCaddyfile puts the place in the Caddyfile before each fault of err that has one, in the stead of the field's name.
+func (a *App) inCaddyfile(err error) error {
+	var lines []string
+	for _, f := range faultsOf(err) {
+		line := f.Error()
+		for field, place := range a.CaddyfilePlaces {
+			if f.Field == field || strings.HasPrefix(f.Field, field+".") {
+				line = place + ": " + f.Problem
+			}
+		}
+		lines = append(lines, line)
+	}
+	if len(a.CaddyfilePlaces) == 0 || len(lines) == 0 {
+		return err
+	}
+	return fmt.Errorf("\n%w", joinLines(lines))
+}
+
 // joinLines makes one error of lines, each on a line of its own.
 func joinLines(lines []string) error {
 	var all []error
@@ -170,6 +200,7 @@ func (r *report) inCaddyfileWords(problem string) string {
 		"clientSecretFile, clientSecretEnv and clientSecret", "secret_file and secret_env",
 		"or say open: true", "or make the rule open",
 		"under all or any, ", "behind the path, ",
+		"issuer.noFeed", "no_feed",
 	).Replace(problem)
 	return routeIndex.ReplaceAllStringFunc(problem, func(route string) string {
 		other, _ := r.find(route)

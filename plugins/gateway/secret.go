@@ -60,16 +60,17 @@ func (s secretSource) read(getenv func(string) (string, bool)) (string, *Fault) 
 
 // readSecret reads a file. A line break at the end, which editors add, does not belong to the secret.
 func readSecret(name string) (string, error) {
+	const fix = "make it readable, or name another file"
 	file, err := os.Open(name)
 	if err != nil {
-		return "", err // names the file and what is wrong with it
+		return "", fmt.Errorf("%w; %s", err, fix)
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, mostSecret+1))
 	secret := strings.TrimRight(string(data), "\r\n")
 	switch {
 	case err != nil:
-		return "", err
+		return "", fmt.Errorf("%w; %s", err, fix)
 	case secret == "":
 		return "", errors.New(name + " is empty; write the secret into it")
 	case len(data) > mostSecret:
