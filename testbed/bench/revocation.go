@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os/exec"
 
 	"github.com/phantomgate/phantomgate/testbed/figures"
 )
@@ -11,15 +10,13 @@ import (
 // measureRevocation runs a benchmark of the issuer's storage: what it measures beside each other are two databases that take
 // too long to fill over HTTP.
 func measureRevocation(ctx context.Context, l *lab, s settings) ([]figures.Figure, error) {
-	test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkRevoke$", "-benchtime", s.revokeTurns, "./authserver/internal/storage/sqlite")
-	test.Dir, test.Env = l.root, append(test.Environ(), fmt.Sprint("REVOKE_TOKENS=", s.ended))
-	report, err := test.CombinedOutput()
+	report, err := goBenchmark(ctx, l.root, "./authserver/internal/storage/sqlite", "BenchmarkRevoke", s.revokeTurns, fmt.Sprint("REVOKE_TOKENS=", s.ended))
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, report)
+		return nil, err
 	}
 	var all []figures.Figure
 	for _, reach := range []string{"user", "client", "tenant"} {
-		metrics, err := readBenchmark(string(report), "BenchmarkRevoke/"+reach, "x-few", "x-quarter", "x-threequarters", "µs/revocation")
+		metrics, err := readBenchmark(report, "BenchmarkRevoke/"+reach, "x-few", "x-quarter", "x-threequarters", "µs/revocation")
 		if err != nil {
 			return nil, err
 		}

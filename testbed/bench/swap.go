@@ -31,13 +31,11 @@ const mostAllocations = 3
 func measureSwap(ctx context.Context, l *lab, s settings) ([]figures.Figure, error) {
 	var all []figures.Figure
 	for _, b := range s.swaps {
-		test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+b.benchmark+"$", "-benchtime", s.swapTurn, "./gateway")
-		test.Dir = filepath.Join(l.root, "plugins")
-		report, err := test.CombinedOutput()
+		report, err := goBenchmark(ctx, filepath.Join(l.root, "plugins"), "./gateway", b.benchmark, s.swapTurn)
 		if err != nil {
-			return nil, fmt.Errorf("%w\n%s", err, report)
+			return nil, err
 		}
-		metrics, err := readBenchmark(string(report), b.benchmark, swapMetrics...)
+		metrics, err := readBenchmark(report, b.benchmark, swapMetrics...)
 		if err != nil {
 			return nil, err
 		}
@@ -57,13 +55,11 @@ const mostFeedExtra = 150
 // measureSwapFeed measures what the revocation feed adds to a cached swap.
 func measureSwapFeed(ctx context.Context, l *lab, s settings) ([]figures.Figure, error) {
 	const benchmark = "BenchmarkCachedSwapFeed_1k"
-	test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+benchmark+"$", "-benchtime", s.swapTurn, "./gateway")
-	test.Dir = filepath.Join(l.root, "plugins")
-	report, err := test.CombinedOutput()
+	report, err := goBenchmark(ctx, filepath.Join(l.root, "plugins"), "./gateway", benchmark, s.swapTurn)
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, report)
+		return nil, err
 	}
-	metrics, err := readBenchmark(string(report), benchmark, "ns/extra", "ns/quarter", "ns/threequarters", "ns/behind", "ns/without")
+	metrics, err := readBenchmark(report, benchmark, "ns/extra", "ns/quarter", "ns/threequarters", "ns/behind", "ns/without")
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +72,18 @@ func measureSwapFeed(ctx context.Context, l *lab, s settings) ([]figures.Figure,
 
 // swapMetrics are what a benchmark of the swap must report.
 var swapMetrics = []string{"x-floor", "x-quarter", "x-threequarters", "ns/swap", "allocs/swap"}
+
+// goBenchmark runs the benchmark of a package of the module in folder, for so long or so often, and gives what it prints.
+func goBenchmark(ctx context.Context, folder, pkg, benchmark, turns string, env ...string) (string, error) {
+	test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+benchmark+"$", "-benchtime", turns, pkg)
+	test.Dir = folder
+	test.Env = append(test.Environ(), env...)
+	report, err := test.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, report)
+	}
+	return string(report), nil
+}
 
 // readBenchmark finds the metrics of a benchmark in what `go test -bench` prints: its name, how often it ran, then a value
 // and a unit for each metric.

@@ -26,6 +26,7 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/clients"
 	"github.com/phantomgate/phantomgate/authserver/internal/config"
 	"github.com/phantomgate/phantomgate/authserver/internal/grants"
+	"github.com/phantomgate/phantomgate/authserver/internal/grants/grantstest"
 	"github.com/phantomgate/phantomgate/authserver/internal/oauth"
 	"github.com/phantomgate/phantomgate/authserver/internal/seal"
 	"github.com/phantomgate/phantomgate/authserver/internal/server/authorize"
@@ -99,7 +100,7 @@ type rig struct {
 	revoker revoker
 	tickets sessions.Tickets
 	keys    testKeys
-	logs    *syncBuffer
+	logs    *grantstest.Log
 
 	mu           sync.Mutex
 	clock        time.Time
@@ -150,7 +151,7 @@ func (w watched) Find(ctx context.Context, r *http.Request, tenant string) (stor
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	ctx := context.Background()
-	g := &rig{t: t, clock: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), logs: &syncBuffer{}, keys: newTestKeys()}
+	g := &rig{t: t, clock: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), logs: &grantstest.Log{}, keys: newTestKeys()}
 	log := slog.New(slog.NewTextHandler(g.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg, err := config.Parse("test.yaml", []byte(testConfig), t.TempDir(), func(string) (string, bool) { return "", false })
 	check(t, err)
@@ -350,23 +351,6 @@ func (k testKeys) idToken(t testing.TB, clientID, subject, sid string) string {
 	token, err := k.Sign(oauth.TypeIDToken, jwt.MapClaims{"iss": issuer, "aud": clientID, "sub": subject, "sid": sid, "exp": 1})
 	check(t, err)
 	return token
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func (g *rig) access(reference string) storage.LiveAccess {

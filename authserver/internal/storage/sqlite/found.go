@@ -11,8 +11,9 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/storage"
 )
 
-// accessColumns are those of accessRow.dest, and no more: a column costs the driver about as much as finding the row. Who exchanged a token is asked of exchanged ones only. A column without a name
-// has its whole expression for one, which the driver would copy at every read.
+// accessColumns are those of accessRow.dest, and no more: a column costs the driver about as much as finding the row. Who
+// exchanged a token is asked of exchanged ones only. A column without a name has its whole expression for one, which the
+// driver would copy at every read.
 const accessColumns = `t.jti, t.scope, t.value, t.issued_at, t.expires_at,
 	CASE t.hops WHEN 0 THEN '' ELSE (SELECT group_concat(e.client_id, ' ' ORDER BY e.hop DESC) FROM exchanges e WHERE e.token_num = t.num) END AS actors,
 	` + accessStands + ` AS alive, g.id, g.client_id, g.subject, g.session_id, g.wrapped_key, g.expires_at,
@@ -59,16 +60,6 @@ func (r *accessRow) dest() []any {
 		&g.Births.Everything, &g.Births.Tenant, &g.Births.Client, &g.Births.User, &g.Births.UserClient, &t.Feed.Epoch, &t.Feed.Sequence}
 }
 
-// scan is dest for columns that come straight from the driver.
-func (r *accessRow) scan(values []driver.Value) error {
-	t, g, c := &r.found, &r.found.Grant, columns{values: values}
-	t.JTI, t.Scope, t.Value, r.issued, r.expires, r.actors, t.Alive = c.text(), c.text(), c.bytes(), c.number(), c.number(), c.text(), c.number() == 1
-	g.ID, g.ClientID, g.Subject, g.SessionID, g.WrappedKey, r.ends = c.text(), c.text(), c.text(), c.text(), c.bytes(), c.number()
-	g.Births = storage.Births{Everything: c.number(), Tenant: c.number(), Client: c.number(), User: c.number(), UserClient: c.number()}
-	t.Feed = storage.Position{Epoch: c.text(), Sequence: c.number()}
-	return c.end()
-}
-
 // read gives what was scanned, of the tenant that was asked for.
 func (r *accessRow) read(tenant string) storage.LiveAccess {
 	r.found.Grant.Tenant, r.found.GrantID = tenant, r.found.Grant.ID
@@ -82,7 +73,7 @@ func (r *accessRow) read(tenant string) storage.LiveAccess {
 // FindAccess finds an access token by its reference's hash, or fails with storage.ErrNotFound. It does not look at times.
 func (s *Store) FindAccess(ctx context.Context, tenant string, hash []byte) (storage.LiveAccess, error) {
 	var row accessRow
-	err := s.tokens.read(ctx, row.scan, driver.NamedValue{Ordinal: 1, Value: hash}, driver.NamedValue{Ordinal: 2, Value: tenant})
+	err := s.tokens.read(ctx, row.dest(), driver.NamedValue{Ordinal: 1, Value: hash}, driver.NamedValue{Ordinal: 2, Value: tenant})
 	if err != nil {
 		return storage.LiveAccess{}, err
 	}

@@ -33,9 +33,9 @@ func newReader(db *sql.DB, query string, connections int) *reader {
 	return r
 }
 
-// read calls scan with the columns of the row, or fails with storage.ErrNotFound. What scan is given is the row's own: bytes
-// and texts may be kept. The context is looked at before, not during: a point read is over in microseconds.
-func (r *reader) read(ctx context.Context, scan func([]driver.Value) error, args ...driver.NamedValue) error {
+// read puts the columns of the row into what dest points to, or fails with storage.ErrNotFound. Bytes and
+// texts are the caller's to keep. The context is looked at before, not during: a point read is over in microseconds.
+func (r *reader) read(ctx context.Context, dest []any, args ...driver.NamedValue) error {
 	var c *readConn
 	select {
 	case c = <-r.idle:
@@ -47,7 +47,7 @@ func (r *reader) read(ctx context.Context, scan func([]driver.Value) error, args
 		c, err = r.open()
 	}
 	if err == nil {
-		err = c.read(scan, args)
+		err = c.read(dest, args)
 		if err != nil && !errors.Is(err, storage.ErrNotFound) { // after a fault nothing that it remembers is trusted
 			err = errors.Join(err, c.close())
 			c = nil
@@ -76,7 +76,7 @@ func (r *reader) open() (*readConn, error) {
 	return c, nil
 }
 
-func (c *readConn) read(scan func([]driver.Value) error, args []driver.NamedValue) error {
+func (c *readConn) read(dest []any, args []driver.NamedValue) error {
 	rows, err := c.stmt.QueryContext(context.Background(), args)
 	if err != nil {
 		return fault(err)
@@ -88,7 +88,7 @@ func (c *readConn) read(scan func([]driver.Value) error, args []driver.NamedValu
 	case errors.Is(err, io.EOF):
 		err = storage.ErrNotFound
 	case err == nil:
-		err = scan(c.row)
+		err = scan(c.row, dest)
 	}
 	return errors.Join(fault(err), fault(rows.Close()))
 }
@@ -111,30 +111,26 @@ func (r *reader) close() error {
 	return fault(errors.Join(errs...))
 }
 
-// columns takes the columns of a row one after the other. What has another type than was asked for is a fault.
-type columns struct {
-	values []driver.Value
-	bad    bool
-}
-
-func column[T any](c *columns) (value T) {
-	if len(c.values) == 0 {
-		c.bad = true
-		return value
+// scan puts the columns of a row into what dest points to. What has another type than that is a fault.
+func scan(row []driver.Value, dest []any) error {
+	ok := len(row) == len(dest)
+	for i := 0; ok && i < len(dest); i++ {
+		switch to := dest[i].(type) {
+		case *string:
+			*to, ok = row[i].(string)
+		case *[]byte:
+			*to, ok = row[i].([]byte)
+		case *int64:
+			*to, ok = row[i].(int64)
+		case *bool:
+			var number int64
+			number, ok = row[i].(int64)
+			*to = number == 1
+		default:
+			ok = false
+		}
 	}
-	value, ok := c.values[0].(T)
-	c.bad = c.bad || !ok
-	c.values = c.values[1:]
-	return value
-}
-
-func (c *columns) text() string  { return column[string](c) }
-func (c *columns) number() int64 { return column[int64](c) }
-func (c *columns) bytes() []byte { return column[[]byte](c) }
-
-// end tells whether every column was what it was taken for.
-func (c *columns) end() error {
-	if c.bad || len(c.values) > 0 {
+	if !ok {
 		return errors.New("sqlite: a row has other columns than its query asks for")
 	}
 	return nil
