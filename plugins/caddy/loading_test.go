@@ -16,6 +16,7 @@ func TestFaultsOfLoading(t *testing.T) {
 	const head = `{
 	admin off
 	persist_config off
+	storage file_system data
 	phantomgate {
 		issuer https://id.example.com {
 			client gateway
@@ -35,9 +36,9 @@ func TestFaultsOfLoading(t *testing.T) {
 }
 `
 	ofTokenHandler := []string{
-		"Caddyfile:14: secret_env: the environment has no SPA_SECRET; ",
-		"Caddyfile:11: cookie_key: open missing-key: no such file or directory; ",
-		"Caddyfile:12: cookie_key: must be 32 random bytes in base64",
+		"Caddyfile:15: secret_env: the environment has no SPA_SECRET; ",
+		"Caddyfile:12: cookie_key: open missing-key: no such file or directory; ",
+		"Caddyfile:13: cookie_key: must be 32 random bytes in base64",
 	}
 	t.Setenv("SPA_SECRET", "")
 	t.Setenv("COOKIE_KEY", "canary")
@@ -45,7 +46,7 @@ func TestFaultsOfLoading(t *testing.T) {
 		directives string
 		want       []string
 	}{
-		"phantom_token": {"phantom_token {\n\t\topen /*\n\t}", append([]string{"Caddyfile:7: secret_file: open missing: no such file or directory; "}, ofTokenHandler...)},
+		"phantom_token": {"phantom_token {\n\t\topen /*\n\t}", append([]string{"Caddyfile:8: secret_file: open missing: no such file or directory; "}, ofTokenHandler...)},
 		"oauth_agent":   {"oauth_agent", ofTokenHandler},
 	} {
 		t.Run(name, func(t *testing.T) {
