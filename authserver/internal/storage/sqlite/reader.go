@@ -33,8 +33,8 @@ func newReader(db *sql.DB, query string, connections int) *reader {
 	return r
 }
 
-// read puts the columns of the row into what dest points to, or fails with storage.ErrNotFound. Bytes and
-// texts are the caller's to keep. The context is looked at before, not during: a point read is over in microseconds.
+// read puts the columns of the row into what dest points to, or fails with storage.ErrNotFound. Bytes and texts are the
+// caller's to keep. The context is looked at before, not during: a point read is over in microseconds.
 func (r *reader) read(ctx context.Context, dest []any, args ...driver.NamedValue) error {
 	var c *readConn
 	select {
