@@ -34,6 +34,7 @@ var feedControls = []control{
 	{"hasty answers are asked for in a tight loop", "feed/wire.go", "return hastyPause, nil", "return 0, nil", "TestHastyAnswersDoNotMakeATightLoop"},
 	{"a panic is no failure", "feed/feed.go", "			err = errors.New(\"panic\")\n", "", "TestTroubleIsNotFreshness"},
 	{"the issuer chooses where to poll", "feed/wire.go", `f.cfg.Endpoint+"/"+url.PathEscape(f.id)+"/poll"`, `"http://elsewhere.example/"+url.PathEscape(f.id)+"/poll"`, "TestWire"},
+	{"Close leaves the stream that is being made", "feed/wire.go", "context.WithCancel(context.WithoutCancel(f.ctx))", "context.WithCancel(f.ctx)", "TestClosedWhileItsStreamIsMade"},
 	{"Close leaves the stream", "feed/feed.go", "	defer f.end()\n", "", "TestWire"},
 	{"any JWT is an event", "phantomtoken/securityevent.go", `typeOf(token.Header) != "secevent+jwt"`, "false", "TestSecurityEvent"},
 	{"a hit is not held against the feed", "phantomtoken/store.go", "if !st.feed.Holds(read, entry[reachesAt:acrAt]) {", "if _ = read; false {", "TestARevocationEndsAHit"},

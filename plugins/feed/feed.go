@@ -139,8 +139,8 @@ func (f *Feed) Start() {
 	f.start.Do(func() { f.done.Go(f.run) })
 }
 
-// Close ends the stream at the issuer, if that can be done within a second, and waits for the goroutine to end. From then
-// on nothing is fresh. It may be called more than once.
+// Close ends the stream at the issuer, if that can be done within a second, or within two while it is being made, and waits
+// for the goroutine to end. From then on nothing is fresh. It may be called more than once.
 func (f *Feed) Close() error {
 	f.start.Do(func() {}) // one that was never started never will be
 	f.stop()

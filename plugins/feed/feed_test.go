@@ -51,6 +51,33 @@ func TestWire(t *testing.T) {
 	}
 }
 
+// TestClosedWhileItsStreamIsMade: the stream is ended all the same, and an issuer that does not answer is not waited for long.
+func TestClosedWhileItsStreamIsMade(t *testing.T) {
+	for name, answers := range map[string]bool{"answered": true, "not answered": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newScripted(t)
+			making := s.next()
+			s.feed.stop() // as Close does at first
+			if making.ctx.Err() != nil {
+				t.Fatal("the making was cut off")
+			}
+			closed := make(chan error, 1)
+			go func() { closed <- s.feed.Close() }()
+			if answers {
+				making.reply <- respond(201, `{"stream_id":"st"}`)
+				last := s.next()
+				if last.method != "DELETE" || last.url != endpoint+"?stream_id=st" {
+					t.Errorf("the end: %s %s", last.method, last.url)
+				}
+				last.reply <- respond(204, "")
+			}
+			if err := <-closed; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestEventsAreAppliedThenAcknowledged, in the order of their sequences, once, and what is not known does not matter.
 func TestEventsAreAppliedThenAcknowledged(t *testing.T) {
 	s := newScripted(t)

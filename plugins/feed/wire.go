@@ -77,7 +77,11 @@ func (f *Feed) create() error {
 	var made struct {
 		ID string `json:"stream_id"`
 	}
-	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint, asked, &made)
+	// Who is stopped now still hears the answer, if it comes soon: else a stream would be left that nobody knows.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(f.ctx))
+	defer cancel()
+	defer context.AfterFunc(f.ctx, func() { time.AfterFunc(endTimeout, cancel) })()
+	status, err := f.ask(ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint, asked, &made)
 	switch {
 	case err != nil:
 		return err

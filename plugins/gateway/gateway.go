@@ -176,7 +176,7 @@ func (o Options) withDefaults() Options {
 }
 
 // Close ends what the gateway holds: connections to the issuer, requests to it that are under way, and its stream of the
-// revocation feed, which may take a second. Afterwards whatever is not cached is refused; and what is cached, too, with a
+// revocation feed, which may take two seconds. Afterwards whatever is not cached is refused; and what is cached, too, with a
 // feed of its own.
 func (g *Gateway) Close() error {
 	err := g.swapper.Close()
