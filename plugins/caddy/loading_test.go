@@ -18,7 +18,7 @@ func TestFaultsOfLoading(t *testing.T) {
 	persist_config off
 	storage file_system data
 	phantomgate {
-		issuer https://id.example.com {
+		issuer http://127.0.0.1:1 {
 			client gateway
 			secret_file missing
 		}
