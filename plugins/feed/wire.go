@@ -106,6 +106,7 @@ func (f *Feed) end() {
 type request struct {
 	MaxEvents         int              `json:"maxEvents"`
 	ReturnImmediately bool             `json:"returnImmediately"`
+	Position          string           `json:"position,omitempty"` // epoch.sequence of all that was dealt with
 	Ack               []string         `json:"ack,omitempty"`
 	SetErrs           map[string]fault `json:"setErrs,omitempty"`
 }
@@ -116,9 +117,10 @@ type fault struct {
 	Description string `json:"description"`
 }
 
-// answer is what a poll is told. Everything but moreAvailable must be there.
+// answer is what a poll is told. Everything but moreAvailable and skipped must be there.
 type answer struct {
 	Sets          map[string]string `json:"sets"`
+	Skipped       []uint64          `json:"skipped,omitempty"`
 	MoreAvailable bool              `json:"moreAvailable"`
 	Epoch         string            `json:"epoch"`
 	From          *uint64           `json:"from"`
@@ -141,7 +143,7 @@ func (f *Feed) poll() (pause time.Duration, err error) {
 	immediately := !f.placed || f.failed > 0
 	before, sent := f.applied, f.cfg.Now()
 	var a answer
-	asked := request{MaxEvents: mostEvents, ReturnImmediately: immediately, Ack: f.acks, SetErrs: f.errs}
+	asked := request{MaxEvents: mostEvents, ReturnImmediately: immediately, Position: f.position(), Ack: f.acks, SetErrs: f.errs}
 	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint+"/"+url.PathEscape(f.id)+"/poll", asked, &a)
 	switch {
 	case err != nil:
@@ -165,6 +167,14 @@ func (f *Feed) poll() (pause time.Duration, err error) {
 		return hastyPause, nil
 	}
 	return 0, nil
+}
+
+// position is what the feed has dealt with; "" before the stream's first answer.
+func (f *Feed) position() string {
+	if !f.placed {
+		return ""
+	}
+	return f.epoch + "." + strconv.FormatUint(f.applied, 10)
 }
 
 // ask sends one request with a JSON body, if any, and reads a JSON answer into out when there is one of status 200 or

@@ -138,6 +138,7 @@ func known(err error) error {
 type Request struct {
 	MaxEvents         *int     `json:"maxEvents"` // at most so many; 0: none, the poll only acknowledges
 	ReturnImmediately bool     `json:"returnImmediately"`
+	Position          string   `json:"position"` // epoch.to of the last answer that was dealt with; may be left out
 	Ack               []string `json:"ack"`
 	SetErrs           map[string]struct {
 		Err         string `json:"err"`
@@ -145,9 +146,11 @@ type Request struct {
 	} `json:"setErrs"` // a receiver's fault, which sending again would not mend: it counts as an acknowledgement
 }
 
-// Answer is what a poll is told (RFC 8936, 2.5), and where the feed stands.
+// Answer is what a poll is told (RFC 8936, 2.5), and where the feed stands. Each sequence after From, up to To, is in Sets,
+// or in Skipped when it is another tenant's.
 type Answer struct {
 	Sets          map[string]string `json:"sets"`
+	Skipped       []int64           `json:"skipped,omitempty"`
 	MoreAvailable bool              `json:"moreAvailable"`
 	Epoch         string            `json:"epoch"`
 	From          int64             `json:"from"`
@@ -175,7 +178,7 @@ func (s *Service) Poll(ctx context.Context, clientID, id string, r Request) (Ans
 			return Answer{}, err
 		}
 		answer, err := s.answer(page, limit)
-		if err != nil || last || len(answer.Sets) > 0 {
+		if err != nil || last || len(answer.Sets) > 0 || answer.MoreAvailable {
 			return answer, err
 		}
 		select {
@@ -225,7 +228,7 @@ func (s *Service) read(ctx context.Context, clientID, id string, acked acks) (st
 				return page, known(err)
 			}
 		}
-		if page.Stream.Verify != "" && acked[verificationID(page)] {
+		if page.Stream.Verify != "" && acked.jtis[verificationID(page)] {
 			if err := s.Store.AskVerification(ctx, s.Tenant, clientID, id, ""); err != nil {
 				return page, known(err)
 			}

@@ -14,6 +14,7 @@ func testFeed(t *testing.T, open func(*testing.T) Store) {
 		"a stream begins at the present": testStreamBegins,
 		"pages and acknowledgements":     testFeedPages,
 		"nobody reads another's stream":  testStreamOwners,
+		"pages have all tenants'":        testFeedTenants,
 		"who has applied what":           testApplied,
 		"waiting for a revocation":       testRevoked,
 		"no holes, no late rows":         testSequence,
@@ -88,6 +89,24 @@ func testFeedPages(t *testing.T, s Store) {
 	page = readFeed(t, s, "one", 10)
 	same(t, "position after an older acknowledgement", page.Stream.Position, all[2].Sequence)
 	same(t, "seen after an older acknowledgement", page.Stream.SeenAt, later)
+}
+
+// testFeedTenants: a page has no holes where other tenants revoked, and says whose each revocation is. So a transmitter can
+// tell what it leaves out.
+func testFeedTenants(t *testing.T, s Store) {
+	newStream(t, s, "one")
+	var all []storage.Revocation
+	for i, whose := range []string{tenant, "other", "other", tenant, "third"} {
+		done, err := s.Revoke(t.Context(), storage.Revocation{Tenant: whose, ID: fmt.Sprint("revocation ", i), Kind: storage.KindUser, Target: "u", By: "operator", At: start})
+		must(t, err)
+		if done.Sequence != int64(i+1) {
+			t.Errorf("revocation %d has sequence %d", i, done.Sequence)
+		}
+		all = append(all, done)
+	}
+	same(t, "all", readFeed(t, s, "one", 10).Events, all)
+	must(t, s.Acknowledge(t.Context(), tenant, "gateway", "one", 2, start))
+	same(t, "what is left", readFeed(t, s, "one", 2).Events, all[2:4])
 }
 
 func testStreamOwners(t *testing.T, s Store) {
