@@ -45,7 +45,7 @@ var feedControls = []control{
 	{"a route's own staleness is not looked at", "phantomtoken/phantomtoken.go", "	other.maxStaleness = maxStaleness\n", "", "TestASilentFeedHasTheIssuerAsked"},
 	{"a silent feed does not keep a flight from the cache", "phantomtoken/phantomtoken.go", "if again := (&slot{key: k}); fresh {", "if again := (&slot{key: k}); true {", "TestASilentFeedHasTheIssuerAsked"},
 	{"an overtaken answer is passed on and cached", "phantomtoken/phantomtoken.go", "if l.followed && !s.vouched(l) {", "if false {", "TestAnOvertakenAnswerIsAskedForAgain"},
-	{"what cannot be followed is cached", "phantomtoken/phantomtoken.go", "(l.followed || s.feed == nil) && ", "", "TestWhatCannotBeFollowedIsNotCached"},
+	{"what cannot be followed is cached", "phantomtoken/phantomtoken.go", "s.keepable(l) && ", "", "TestWhatCannotBeFollowedIsNotCached"},
 	{"malformed keys are none", "phantomtoken/revocation.go", `feed.ParseKeys(h.Values("Revocation-Keys"))`, `feed.ParseKeys([]string{"AAAAAAAAAAAAAAAAAAAAAA=0"})`, "TestWhatCannotBeFollowedIsNotCached"},
 	{"who comes later shares any answer", "phantomtoken/phantomtoken.go", "|| fresh && s.vouched(found) {", "|| true {", "TestWhoComesLaterSharesAnAnswerOnlyIfTheFeedVouches"},
 	{"a silent feed vouches", "phantomtoken/phantomtoken.go", "|| fresh && s.vouched(found) {", "|| s.vouched(found) {", "TestWhoComesLaterSharesAnAnswerOnlyIfTheFeedVouches"},

@@ -128,13 +128,9 @@ type setClaims struct {
 	Issuer   string                     `json:"iss"`
 	Audience audience                   `json:"aud"`
 	ID       string                     `json:"jti"`
+	IssuedAt float64                    `json:"iat"` // looked at when the transmitter is foreign
 	Subject  subject                    `json:"sub_id"`
 	Events   map[string]json.RawMessage `json:"events"`
-}
-
-type subject struct {
-	Format string `json:"format"`
-	ID     string `json:"id"`
 }
 
 // audience is one name, or a list of them (RFC 7519 section 4.1.3).

@@ -66,14 +66,7 @@ func basic(id, secret string) string {
 
 // create makes the stream.
 func (f *Feed) create() error {
-	type delivery struct {
-		Method string `json:"method"`
-	}
-	asked := struct {
-		Delivery    delivery `json:"delivery"`
-		Events      []string `json:"events_requested"`
-		Description string   `json:"description,omitempty"`
-	}{delivery{pollDelivery}, []string{eventRevoked, eventVerification, eventReset}, f.cfg.Description}
+	asked := newStream{delivery{Method: pollDelivery}, []string{eventRevoked, eventVerification, eventReset}, f.cfg.Description}
 	var made struct {
 		ID string `json:"stream_id"`
 	}
@@ -197,6 +190,9 @@ func (f *Feed) ask(ctx context.Context, timeout time.Duration, method, address s
 		return 0, err
 	case len(data) > mostBody:
 		return 0, fmt.Errorf("the issuer's answer is longer than %d bytes", mostBody)
+	case f.cfg.Foreign != nil && resp.StatusCode == http.StatusUnauthorized:
+		f.authorization = "" // the next step gets another token
+		return 0, errors.New("the transmitter answered 401: the token for the feed has ended, or is not accepted")
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		return 0, fmt.Errorf("the issuer answered %d: it does not let this gateway hear the feed; check its client id and secret, and that it may introspect", resp.StatusCode)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
