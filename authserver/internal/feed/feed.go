@@ -46,7 +46,7 @@ const (
 // Store is what this room asks of the storage.
 type Store interface {
 	Revoked() <-chan struct{}
-	CreateStream(ctx context.Context, n storage.Stream) (storage.Stream, error)
+	CreateStream(ctx context.Context, n storage.Stream, most int) (storage.Stream, error)
 	ReadFeed(ctx context.Context, tenant, clientID, streamID string, limit int) (storage.FeedPage, error)
 	Acknowledge(ctx context.Context, tenant, clientID, streamID string, through int64, at time.Time) error
 	AskVerification(ctx context.Context, tenant, clientID, streamID, state string) error
@@ -57,6 +57,7 @@ type Store interface {
 type Options struct {
 	Issuer string // `iss`
 	Tenant string
+	Most   int // streams of one client
 	Store  Store
 	Signer tokens.Signer
 	Names  revocation.Namer
@@ -81,7 +82,7 @@ type poll struct{ replaced chan struct{} }
 
 // New checks that nothing is missing.
 func New(o Options) (*Service, error) {
-	if o.Issuer == "" || o.Tenant == "" || o.Store == nil || o.Signer == nil || o.Names == (revocation.Namer{}) || o.Now == nil ||
+	if o.Issuer == "" || o.Tenant == "" || o.Most <= 0 || o.Store == nil || o.Signer == nil || o.Names == (revocation.Namer{}) || o.Now == nil ||
 		o.After == nil || o.Log == nil {
 		return nil, errors.New("feed: every field of Options is needed")
 	}
@@ -103,8 +104,13 @@ func (s *Service) Create(ctx context.Context, clientID, description string, even
 	if len(wanted) == 0 {
 		wanted = Events()
 	}
-	return s.Store.CreateStream(ctx, storage.Stream{Tenant: s.Tenant, ID: "st_" + rand.Text(), ClientID: clientID,
-		Description: description, Events: strings.Join(wanted, " "), CreatedAt: s.Now()})
+	made, err := s.Store.CreateStream(ctx, storage.Stream{Tenant: s.Tenant, ID: "st_" + rand.Text(), ClientID: clientID,
+		Description: description, Events: strings.Join(wanted, " "), CreatedAt: s.Now()}, s.Most)
+	if errors.Is(err, storage.ErrTooMany) {
+		return made, oauth.Errorf(oauth.TooManyStreams, "this client has %d streams already, all of them polled or young; end those that are not needed "+
+			"(they end by themselves when nobody polls them for an hour), or have the issuer allow more (feed.streams_per_client)", s.Most)
+	}
+	return made, err
 }
 
 // Find gives a client's stream.

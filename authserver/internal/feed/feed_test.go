@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, issuer: grantstest.New(t), waits: make(chan chan time.Time, 100)}
 	var err error
-	w.feed, err = feed.New(feed.Options{Issuer: grantstest.URL, Tenant: grantstest.Tenant, Store: w.issuer.Store, Signer: w.issuer.Signer,
+	w.feed, err = feed.New(feed.Options{Issuer: grantstest.URL, Tenant: grantstest.Tenant, Most: 3, Store: w.issuer.Store, Signer: w.issuer.Signer,
 		Names: w.issuer.Names, Now: w.issuer.Clock.Now, Log: slog.New(slog.NewTextHandler(w.issuer.Log, nil)),
 		After: func(time.Duration) <-chan time.Time {
 			over := make(chan time.Time, 1)
@@ -228,80 +229,6 @@ func TestReset(t *testing.T) {
 	w.at(w.now(stream, answer.Epoch+".r10001"), 10_001, 10_001)
 }
 
-// TestOtherTenants: what another tenant revokes is said to be skipped, and moves the stream on only when its receiver says
-// that it knows.
-func TestOtherTenants(t *testing.T) {
-	w := newWorld(t)
-	stream := w.stream()
-	w.revokeIn("other", 2)
-	w.revoke(1)
-	w.revokeIn("third", 1)
-	epoch := w.now(stream).Epoch
-	at := func(sequence string, ack ...string) feed.Answer {
-		t.Helper()
-		return w.poll(stream, feed.Request{ReturnImmediately: true, Position: epoch + "." + sequence, Ack: ack})
-	}
-	skipped := func(a feed.Answer, want ...int64) {
-		t.Helper()
-		if !slices.Equal(a.Skipped, want) {
-			t.Errorf("skipped %v, want %v", a.Skipped, want)
-		}
-	}
-	// The poll before said nothing of a position: the first two were passed over.
-	a := at("0")
-	w.at(a, 2, 4, "3")
-	skipped(a, 4)
-	a = at("2", epoch+".3")
-	w.at(a, 3, 4) // it does not know of the fourth yet
-	skipped(a, 4)
-	a = at("4")
-	w.at(a, 4, 4)
-	skipped(a)
-	// An answer that got lost is given again: the receiver is where it was, and finds no gap.
-	w.revokeIn("other", 1)
-	for range 2 {
-		a = at("4")
-		w.at(a, 4, 5)
-		skipped(a, 5)
-	}
-	// Of everything, every tenant hears.
-	if _, err := w.issuer.Store.Revoke(t.Context(), storage.Revocation{Tenant: "other", ID: "all", Kind: storage.KindEverything, By: "operator", At: w.issuer.Clock.Now()}); err != nil {
-		t.Fatal(err)
-	}
-	a = at("5")
-	w.at(a, 5, 6, "6")
-	skipped(a)
-}
-
-// TestALongWayOfOthers: a page of nothing but another tenant's does not hold up a stream, with a position or without.
-func TestALongWayOfOthers(t *testing.T) {
-	for _, says := range []bool{true, false} {
-		t.Run(fmt.Sprintf("says where it is: %t", says), func(t *testing.T) {
-			w := newWorld(t)
-			stream := w.stream()
-			var r feed.Request
-			if epoch := w.now(stream).Epoch; says {
-				r.Position = epoch + ".0"
-			}
-			w.revokeIn("other", 2500)
-			w.revoke(1)
-			for n := range 3 {
-				a := w.poll(stream, r)
-				if len(a.Sets) == 1 {
-					if says && n != 2 || !says && n != 0 {
-						t.Errorf("the event came with answer %d", n+1)
-					}
-					return
-				}
-				if says {
-					r.Position = fmt.Sprintf("%s.%d", a.Epoch, a.To)
-				}
-			}
-			t.Error("the event did not come")
-		})
-	}
-}
-
 func TestVerification(t *testing.T) {
 	w := newWorld(t)
 	stream := w.stream()
@@ -310,6 +237,9 @@ func TestVerification(t *testing.T) {
 	}
 	answer := w.now(stream)
 	for jti, set := range answer.Sets {
+		if !regexp.MustCompile(`^`+answer.Epoch+`\.v[0-9a-f]{16}$`).MatchString(jti) || answer.From != answer.To {
+			t.Errorf("its jti is %s, from %d to %d", jti, answer.From, answer.To)
+		}
 		claims := w.issuer.Signer.Claims(t, set, oauth.TypeSecurityEvent)
 		if fmt.Sprint(claims["events"]) != fmt.Sprintf("map[%s:map[state:a state]]", feed.Verification) {
 			t.Errorf("a verification says %v", claims["events"])
@@ -322,6 +252,23 @@ func TestVerification(t *testing.T) {
 	if len(answer.Sets) != 1 {
 		t.Errorf("the stream heard %v", answer.Sets)
 	}
+}
+
+// TestReturnImmediately: such a poll does not wait; one that does not say so does.
+func TestReturnImmediately(t *testing.T) {
+	w := newWorld(t)
+	stream := w.stream()
+	w.at(w.now(stream), 0, 0)
+	answered := w.later(stream)
+	<-w.waits // the first poll's, which it did not wait for
+	over := <-w.waits
+	select {
+	case a := <-answered:
+		t.Errorf("a poll that waits was answered %+v", a)
+	default:
+	}
+	over <- time.Time{}
+	w.at(<-answered, 0, 0)
 }
 
 func TestWaiting(t *testing.T) {
@@ -380,7 +327,7 @@ func TestAnEmptyAnswerWasReadAfterItsPoll(t *testing.T) {
 	stream := w.stream()
 	deaf := deafStore{w.issuer.Store}
 	var err error
-	if w.feed, err = feed.New(feed.Options{Issuer: grantstest.URL, Tenant: grantstest.Tenant, Store: deaf, Signer: w.issuer.Signer, Names: w.issuer.Names,
+	if w.feed, err = feed.New(feed.Options{Issuer: grantstest.URL, Tenant: grantstest.Tenant, Most: 3, Store: deaf, Signer: w.issuer.Signer, Names: w.issuer.Names,
 		Now: w.issuer.Clock.Now, After: w.feed.After, Log: w.feed.Log}); err != nil {
 		t.Fatal(err)
 	}
@@ -395,54 +342,6 @@ func TestAnEmptyAnswerWasReadAfterItsPoll(t *testing.T) {
 type deafStore struct{ feed.Store }
 
 func (deafStore) Revoked() <-chan struct{} { return nil }
-
-func TestStreamsOfOthers(t *testing.T) {
-	w := newWorld(t)
-	stream := w.stream()
-	for _, c := range []struct{ client, id string }{{"catalog-gateway", stream}, {gateway, "st_unknown"}, {gateway, ""}} {
-		_, poll := w.feed.Poll(t.Context(), c.client, c.id, feed.Request{ReturnImmediately: true})
-		_, find := w.feed.Find(t.Context(), c.client, c.id)
-		for what, err := range map[string]error{"poll": poll, "find": find, "verify": w.feed.Verify(t.Context(), c.client, c.id, "s"),
-			"delete": w.feed.Delete(t.Context(), c.client, c.id)} {
-			if !oauth.IsCode(err, oauth.NotFound) {
-				t.Errorf("%s of %q by %s: %v", what, c.id, c.client, err)
-			}
-		}
-	}
-	if err := w.feed.Delete(t.Context(), gateway, stream); err != nil {
-		t.Error(err)
-	}
-	negative := -1
-	if _, err := w.feed.Poll(t.Context(), gateway, w.stream(), feed.Request{MaxEvents: &negative}); !oauth.IsCode(err, oauth.InvalidRequest) {
-		t.Errorf("maxEvents -1: %v", err)
-	}
-	if _, err := w.feed.Create(t.Context(), gateway, strings.Repeat("x", 201), nil); !oauth.IsCode(err, oauth.InvalidRequest) {
-		t.Errorf("a long description: %v", err)
-	}
-}
-
-// TestStillThere: a stream with nothing to acknowledge is noted as seen, but not at every poll.
-func TestStillThere(t *testing.T) {
-	w := newWorld(t)
-	stream := w.stream()
-	seen := func() time.Time {
-		found, err := w.feed.Find(t.Context(), gateway, stream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return found.SeenAt
-	}
-	w.issuer.Clock.Move(4 * time.Second)
-	w.now(stream)
-	if got := seen().Sub(grantstest.Start); got != 0 {
-		t.Errorf("after 4s it was seen after %v", got)
-	}
-	w.issuer.Clock.Move(2 * time.Second)
-	w.now(stream)
-	if got := seen().Sub(grantstest.Start); got != 6*time.Second {
-		t.Errorf("after 6s it was seen after %v", got)
-	}
-}
 
 // TestKeysOf: the header of an introspection and the events name the same thing by the same key.
 func TestKeysOf(t *testing.T) {

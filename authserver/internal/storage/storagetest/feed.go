@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func testFeed(t *testing.T, open func(*testing.T) Store) {
 		"a token is read with the feed":  testReadWithFeed,
 		"a restored database":            testEpoch,
 		"streams that nobody polls":      testStreamSweep,
+		"as many streams as may be":      testStreamBound,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -29,9 +31,50 @@ func testFeed(t *testing.T, open func(*testing.T) Store) {
 func newStream(t *testing.T, s Store, id string) storage.Stream {
 	t.Helper()
 	made, err := s.CreateStream(t.Context(), storage.Stream{Tenant: tenant, ID: id, ClientID: "gateway", Description: "replica " + id,
-		Events: "a b", CreatedAt: start})
+		Events: "a b", CreatedAt: start}, 100)
 	must(t, err)
 	return made
+}
+
+// testStreamBound: a client has so many streams. One that was never polled makes way, the oldest first; one that is polled,
+// is young, or is another's does not.
+func testStreamBound(t *testing.T, s Store) {
+	create := func(id string, whose storage.Stream, at time.Duration, most int) error {
+		whose.ID, whose.Events, whose.CreatedAt = id, "a", start.Add(at)
+		_, err := s.CreateStream(t.Context(), whose, most)
+		return err
+	}
+	mine := storage.Stream{Tenant: tenant, ClientID: "gateway"}
+	for n, id := range []string{"polled", "oldest", "older"} {
+		must(t, create(id, mine, time.Duration(n)*time.Second, 3))
+	}
+	must(t, s.Acknowledge(t.Context(), tenant, "gateway", "polled", 0, start.Add(10*time.Second)))
+	must(t, create("another client's", storage.Stream{Tenant: tenant, ClientID: "other"}, 0, 1))
+	must(t, create("another tenant's", storage.Stream{Tenant: "other", ClientID: "gateway"}, 0, 1))
+	there := func(want ...string) {
+		t.Helper()
+		list, _, err := s.Streams(t.Context(), tenant)
+		must(t, err)
+		var ids []string
+		for _, stream := range list {
+			if stream.ClientID == "gateway" {
+				ids = append(ids, stream.ID)
+			}
+		}
+		slices.Sort(ids)
+		same(t, "streams", ids, want)
+	}
+	wantError(t, "all are young", create("new", mine, storage.UnpolledFor-time.Millisecond, 3), storage.ErrTooMany)
+	there("older", "oldest", "polled")
+	must(t, create("new", mine, storage.UnpolledFor+2*time.Second, 3))
+	there("new", "older", "polled")
+	must(t, create("newer", mine, storage.UnpolledFor+2*time.Second, 3))
+	there("new", "newer", "polled")
+	wantError(t, "one is polled, the others are young", create("newest", mine, storage.UnpolledFor+3*time.Second, 3), storage.ErrTooMany)
+	wantError(t, "less are allowed now, and not enough can make way", create("newest", mine, 2*storage.UnpolledFor+2*time.Second, 1), storage.ErrTooMany)
+	there("new", "newer", "polled")
+	must(t, create("newest", mine, 2*storage.UnpolledFor+2*time.Second, 2))
+	there("newest", "polled")
 }
 
 // revokeUser makes one event.
