@@ -193,6 +193,8 @@ func (f *Feed) ask(ctx context.Context, timeout time.Duration, method, address s
 	case f.cfg.Foreign != nil && resp.StatusCode == http.StatusUnauthorized:
 		f.authorization = "" // the next step gets another token
 		return 0, errors.New("the transmitter answered 401: the token for the feed has ended, or is not accepted")
+	case f.cfg.Foreign != nil && resp.StatusCode == http.StatusForbidden:
+		return 0, errors.New("the transmitter answered 403: it does not let this gateway hear its feed; check issuer.feedScope")
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		return 0, fmt.Errorf("the issuer answered %d: it does not let this gateway hear the feed; check its client id and secret, and that it may introspect", resp.StatusCode)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
