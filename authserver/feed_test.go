@@ -3,6 +3,7 @@ package authserver_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -162,6 +163,38 @@ func TestBearersOfTheFeed(t *testing.T) {
 	_, told, _ := call(t, "POST", poll, "Bearer "+tokenFor(t, issuer, "third"), `{"returnImmediately":true}`)
 	if sets, _ := told["sets"].(map[string]any); len(sets) != 1 || told["from"] != 0.0 || told["to"] != 1.0 {
 		t.Errorf("with a new token it is told %v", told)
+	}
+}
+
+// TestFeedOfAClientThatPosts: who sends its secret in the form where there is one may send it by Basic where there is none.
+func TestFeedOfAClientThatPosts(t *testing.T) {
+	issuer, _ := newFeedIssuer(t)
+	status, _, header := call(t, "POST", issuer.URL+"/oauth/introspect", "", url.Values{"token": {tokenFor(t, issuer, "batch")},
+		"client_id": {"gateway"}, "client_secret": {"gateway-secret"}}.Encode())
+	if status != http.StatusOK || header.Get("Revocation-Keys") == "" {
+		t.Errorf("an introspection with the secret in the form: %d, keys %q", status, header.Get("Revocation-Keys"))
+	}
+	id := newStream(t, issuer)
+	if status, told, _ := call(t, "POST", issuer.URL+"/ssf/streams/"+id+"/poll", asGateway, `{"returnImmediately":true}`); status != http.StatusOK {
+		t.Errorf("a poll by Basic: %d %v", status, told)
+	}
+}
+
+// TestTooManyStreams: a client has no more than the file says.
+func TestTooManyStreams(t *testing.T) {
+	issuer := authservertest.New(t, authservertest.Options{Config: machines + "feed: {streams_per_client: 2}\n"})
+	newStream(t, issuer)
+	second := newStream(t, issuer)
+	create := func() (int, map[string]any) {
+		status, told, _ := call(t, "POST", issuer.URL+"/ssf/streams", asGateway, `{"delivery":{"method":"urn:ietf:rfc:8936"}}`)
+		return status, told
+	}
+	if status, told := create(); status != http.StatusConflict || told["error"] != "too_many_streams" {
+		t.Errorf("the third: %d %v", status, told)
+	}
+	call(t, "DELETE", issuer.URL+"/ssf/streams?stream_id="+second, asGateway, "")
+	if status, told := create(); status != http.StatusCreated {
+		t.Errorf("after one has ended: %d %v", status, told)
 	}
 }
 

@@ -147,13 +147,29 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start has nothing to begin.
-func (*App) Start() error { return nil }
+// Start begins to hear the revocation feed: not before, since a config that is only looked at (caddy validate) must not make
+// a stream at the issuer. Until it is heard, nothing is served from a cache: the issuer is asked about every request.
+func (a *App) Start() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.heard != nil {
+		a.heard.Start()
+	}
+	return nil
+}
 
-// Stop has nothing to end: the gateways belong to the handlers, and Cleanup ends the rest.
-func (*App) Stop() error { return nil }
+// Stop ends the feed, and its stream at the issuer. Requests that still come have the issuer asked.
+func (a *App) Stop() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.heard == nil {
+		return nil
+	}
+	return a.heard.Close()
+}
 
-// Cleanup ends the token handler and the feed. Caddy calls it when a new config has taken over, and when this one was refused.
+// Cleanup ends the token handler, and the feed of an app that was never started. Caddy calls it when a new config has taken
+// over, and when this one was refused.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -186,7 +202,7 @@ func (a *App) tokenHandler(ctx caddy.Context) (*tokenhandler.Handler, error) {
 	return a.tokens, err
 }
 
-// feed returns what hears the issuer's revocation feed for all handlers; nil when there is none to hear.
+// feed returns what hears the issuer's revocation feed for all handlers, once the app starts; nil when there is none to hear.
 func (a *App) feed(ctx caddy.Context, config gateway.Config) (*feed.Feed, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -197,7 +213,6 @@ func (a *App) feed(ctx caddy.Context, config gateway.Config) (*feed.Feed, error)
 	if err != nil {
 		return nil, err
 	}
-	heard.Start()
 	a.heard = heard
 	return heard, nil
 }

@@ -40,6 +40,8 @@ type setting struct {
 //			tenant                  <name>
 //			timeout                 <duration>
 //			feed_endpoint           <address>    where the revocation feed's streams are made
+//			feed_token_endpoint, feed_verification_endpoint, feed_scope
+//			                                     with it, for an issuer that is not phantomgate's
 //			no_feed                              do not hear it: nothing is cached for longer than a second
 //		}
 //		cache {
@@ -134,6 +136,9 @@ func (r *report) issuer(line *caddyfile.Dispenser, i *gateway.Issuer) {
 		{keyword: "tenant", field: "issuer.tenant", set: text(&i.Tenant)},
 		{keyword: "timeout", field: "issuer.timeout", set: duration(&i.Timeout)},
 		{keyword: "feed_endpoint", field: "issuer.feedEndpoint", set: text(&i.FeedEndpoint)},
+		{keyword: "feed_token_endpoint", field: "issuer.feedTokenEndpoint", set: text(&i.FeedTokenEndpoint)},
+		{keyword: "feed_verification_endpoint", field: "issuer.feedVerificationEndpoint", set: text(&i.FeedVerificationEndpoint)},
+		{keyword: "feed_scope", field: "issuer.feedScope", set: text(&i.FeedScope)},
 		{keyword: "no_feed", field: "issuer.noFeed", flag: &i.NoFeed},
 	})
 }

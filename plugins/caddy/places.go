@@ -168,6 +168,12 @@ func label(keyword, rest string) string {
 		return "introspection_endpoint"
 	case "feedEndpoint":
 		return "feed_endpoint"
+	case "feedTokenEndpoint":
+		return "feed_token_endpoint"
+	case "feedVerificationEndpoint":
+		return "feed_verification_endpoint"
+	case "feedScope":
+		return "feed_scope"
 	case "noFeed":
 		return "no_feed"
 	case "maxStaleness":

@@ -1,6 +1,8 @@
 package caddy_test
 
 import (
+	"encoding/json"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -25,6 +27,31 @@ func TestReloads(t *testing.T) {
 func TestReloadsEndTheFeed(t *testing.T) {
 	if left, stacks := goroutinesLeft(t, server{handler: "phantom_token", hears: true}); left > 0 {
 		t.Errorf("%d reloads left %d goroutines:\n%s", reloads, left, stacks)
+	}
+}
+
+// TestLookingMakesNoStream: a config that is only looked at (caddy validate) asks the issuer for nothing.
+func TestLookingMakesNoStream(t *testing.T) {
+	w := &plugintest.Walk{T: t, Issuer: plugintest.NewIssuer(t), Upstream: plugintest.NewUpstream(t)}
+	suite := plugintest.NewConfig(w.Issuer.URL)
+	delete(suite.Issuer, "noFeed")
+	document := server{}.config(t, suite.JSON(t), freeAddress(t), w.Upstream.URL, filepath.Join(t.TempDir(), "log"))
+	for range 20 { // a stream that was begun is likely, not certain, to be made before it ends again
+		var c caddy.Config // which Caddy empties
+		if err := json.Unmarshal(document, &c); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(&c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if made := w.Issuer.FeedStreamsMade(); made != 0 {
+		t.Fatalf("validating a config made %d streams", made)
+	}
+	restart(w, server{hears: true})
+	w.Passed(w.Get(plugintest.Events, w.Issuer.GrantScopes("eventcatalog.read")))
+	for !w.Issuer.FeedHeard() {
+		runtime.Gosched()
 	}
 }
 

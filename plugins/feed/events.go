@@ -44,7 +44,8 @@ func (f *Feed) forget(a answer, reason string) {
 }
 
 // events applies the events behind the position, in the order of their sequences. What came before is there once more
-// and changes nothing. When a's from is ahead of the position, the first of them is not there.
+// and changes nothing. A sequence that is neither there nor said to be skipped is missing: the first one is, when a's from
+// is ahead of the position.
 func (f *Feed) events(ctx context.Context, a answer) error {
 	if reset := a.Epoch + ".r" + strconv.FormatUint(*a.To, 10); a.Sets[reset] != "" && f.applied < *a.To {
 		_, err := f.verified(ctx, reset, a.Sets[reset])
@@ -54,8 +55,17 @@ func (f *Feed) events(ctx context.Context, a answer) error {
 		f.forget(a, "the issuer said so: too much was missed to tell it one by one")
 		return nil
 	}
+	skipped := make(map[uint64]bool, len(a.Skipped))
+	for _, sequence := range a.Skipped {
+		skipped[sequence] = true
+	}
 	for f.applied < *a.To {
 		sequence := f.applied + 1
+		if skipped[sequence] { // another tenant's
+			f.state.Skip(sequence)
+			f.applied = sequence
+			continue
+		}
 		id := a.Epoch + "." + strconv.FormatUint(sequence, 10)
 		raw, there := a.Sets[id]
 		if !there {
@@ -118,13 +128,9 @@ type setClaims struct {
 	Issuer   string                     `json:"iss"`
 	Audience audience                   `json:"aud"`
 	ID       string                     `json:"jti"`
+	IssuedAt float64                    `json:"iat"` // looked at when the transmitter is foreign
 	Subject  subject                    `json:"sub_id"`
 	Events   map[string]json.RawMessage `json:"events"`
-}
-
-type subject struct {
-	Format string `json:"format"`
-	ID     string `json:"id"`
 }
 
 // audience is one name, or a list of them (RFC 7519 section 4.1.3).

@@ -28,7 +28,10 @@ type Config struct {
 	// Endpoint is where streams are made; a stream is polled below it, whatever address the issuer gives for that, so
 	// that an address which only gateways know will do.
 	Endpoint string
-	// ClientID and ClientSecret authenticate this gateway to the issuer, by HTTP Basic (RFC 6749 section 2.3.1).
+	// Foreign is set when the issuer is not phantomgate's.
+	Foreign *Foreign
+	// ClientID and ClientSecret authenticate this gateway to the issuer, by HTTP Basic (RFC 6749 section 2.3.1): a poll is
+	// JSON, and has no form to put them in. A foreign transmitter is sent a bearer token that was got by them.
 	ClientID, ClientSecret string
 	// Description tells an operator which replica this is; it may be empty.
 	Description string
@@ -80,7 +83,8 @@ type Feed struct {
 	after  func(time.Duration) <-chan time.Time
 	jitter func() float64
 
-	stream // the goroutine's own
+	stream  // the goroutine's own, and so is what follows
+	foreign foreign
 }
 
 // stream is what one stream has brought so far.
@@ -106,6 +110,9 @@ func New(cfg Config) (*Feed, error) {
 		cfg: cfg, authorization: basic(cfg.ClientID, cfg.ClientSecret), client: newClient(cfg.Transport),
 		state: NewState(cfg.Keep, cfg.Now()), after: time.After, jitter: rand.Float64,
 	}
+	if cfg.Foreign != nil {
+		f.authorization, f.state = "", NewForeignState(cfg.Keep, cfg.Now())
+	}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	return f, nil
 }
@@ -121,6 +128,9 @@ func (c Config) check() error {
 	}
 	if u, err := url.Parse(c.Endpoint); err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		errs = append(errs, errors.New("the Endpoint is no address"))
+	}
+	if o := c.Foreign; o != nil && (o.TokenEndpoint == "" || o.VerificationEndpoint == "" || o.Scope == "") {
+		errs = append(errs, errors.New("Foreign wants a TokenEndpoint, a VerificationEndpoint and a Scope"))
 	}
 	if c.Keep <= 0 || c.PollTimeout <= 0 {
 		errs = append(errs, errors.New("both Keep and PollTimeout must be above zero"))
@@ -189,6 +199,9 @@ func (f *Feed) step() (pause time.Duration, err error) {
 			err = errors.New("panic")
 		}
 	}()
+	if f.cfg.Foreign != nil {
+		return f.stepForeign()
+	}
 	if f.id == "" {
 		return 0, f.create()
 	}

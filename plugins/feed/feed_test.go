@@ -31,7 +31,7 @@ func TestWire(t *testing.T) {
 	}
 	first.reply <- page("e", 5, 5, nil, false)
 	second, _ := s.polled()
-	if second.body != `{"maxEvents":1000,"returnImmediately":false}` {
+	if second.body != `{"maxEvents":1000,"returnImmediately":false,"position":"e.5"}` {
 		t.Error(second.body)
 	}
 	second.reply <- page("e", 5, 5, nil, false)
@@ -171,6 +171,48 @@ func TestWhatMayBeMissingForgetsEverything(t *testing.T) {
 			}
 			if test.from <= test.to && !state.Holds(now, reachesOf(3, 0)) {
 				t.Error("what was read since was forgotten too")
+			}
+		})
+	}
+}
+
+// TestAnotherTenantsAreSkipped: what the issuer says it left out is no gap, and what is in neither list is one.
+func TestAnotherTenantsAreSkipped(t *testing.T) {
+	for name, test := range map[string]struct {
+		skipped []uint64
+		sets    map[string]string
+		missing bool
+	}{
+		"all":                   {skipped: []uint64{41, 42, 43}},
+		"around one":            {skipped: []uint64{43, 41}, sets: sets(revokes("e", 42, 7, 1))},
+		"one is lost among":     {skipped: []uint64{41, 43}, missing: true},
+		"one is lost behind":    {skipped: []uint64{41, 42}, missing: true},
+		"others than were left": {skipped: []uint64{40, 44}, missing: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScripted(t)
+			state := s.feed.State()
+			s.created("st")
+			s.answers("e", 40, 40, nil)
+			poll, _ := s.polled()
+			p := state.mustPlace(t, 40)
+			from, to := uint64(40), uint64(43)
+			if test.sets == nil {
+				test.sets = map[string]string{}
+			}
+			body, err := json.Marshal(answer{Sets: test.sets, Skipped: test.skipped, Epoch: "e", From: &from, To: &to})
+			if err != nil {
+				t.Fatal(err)
+			}
+			poll.reply <- respond(200, string(body))
+			if r := s.settled("e", 43); r.Position != "e.43" {
+				t.Errorf("the next poll says it is at %q", r.Position)
+			}
+			if got := !state.Holds(p, reachesOf(3, 0)); got != test.missing {
+				t.Errorf("everything was forgotten: %t, want %t", got, test.missing)
+			}
+			if state.Holds(p, reachesOf(7, 0)) && len(test.sets) > 0 {
+				t.Error("an event between was not applied")
 			}
 		})
 	}

@@ -17,6 +17,8 @@ type State struct {
 	keep  time.Duration // how long an event is remembered at least, unless there are too many
 	limit int           // keys that are remembered
 
+	foreign bool // the transmitter is not phantomgate's
+
 	heard     atomic.Int64 // when the last answered poll was sent, in nanoseconds from began; never until then
 	forgotten atomic.Int64 // when everything was last forgotten, the same
 
@@ -62,6 +64,13 @@ func NewState(keep time.Duration, now time.Time) *State {
 	return s
 }
 
+// NewForeignState is NewState for a transmitter that is not phantomgate's.
+func NewForeignState(keep time.Duration, now time.Time) *State {
+	s := NewState(keep, now)
+	s.foreign = true
+	return s
+}
+
 // Fresh tells whether the issuer has been heard within longest of now: whatever was revoked before that has been applied.
 func (s *State) Fresh(now time.Time, longest time.Duration) bool {
 	heard := s.heard.Load()
@@ -80,6 +89,34 @@ func (s *State) Place(epoch string, sequence uint64) (p Position, known bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return Position{s.era.Load(), sequence}, s.epoch != "" && s.epoch == epoch
+}
+
+// Foreign tells whether the events are those of a transmitter that is not phantomgate's. Then answers have no position of
+// their own: Here gives one.
+func (s *State) Foreign() bool { return s.foreign }
+
+// Here returns the Position of what is asked now. It is not known before the feed has begun.
+func (s *State) Here() (p Position, known bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return Position{s.era.Load(), s.applied.Load()}, s.epoch != ""
+}
+
+// Untouched tells whether no event that is remembered ends what hangs on reaches, however long ago it came: what a foreign
+// issuer's answer says may be older than the answer.
+func (s *State) Untouched(reaches Reaches) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for {
+		key, generation, rest, ok := reaches.next()
+		if !ok || s.young.byKey[key] > generation || s.old.byKey[key] > generation {
+			return false
+		}
+		if len(rest) == 0 {
+			return true
+		}
+		reaches = rest
+	}
 }
 
 // Holds tells whether no event that has been applied ended what was read at p and hangs on reaches. It says no, too, when

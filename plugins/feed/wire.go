@@ -66,14 +66,7 @@ func basic(id, secret string) string {
 
 // create makes the stream.
 func (f *Feed) create() error {
-	type delivery struct {
-		Method string `json:"method"`
-	}
-	asked := struct {
-		Delivery    delivery `json:"delivery"`
-		Events      []string `json:"events_requested"`
-		Description string   `json:"description,omitempty"`
-	}{delivery{pollDelivery}, []string{eventRevoked, eventVerification, eventReset}, f.cfg.Description}
+	asked := newStream{delivery{Method: pollDelivery}, []string{eventRevoked, eventVerification, eventReset}, f.cfg.Description}
 	var made struct {
 		ID string `json:"stream_id"`
 	}
@@ -110,6 +103,7 @@ func (f *Feed) end() {
 type request struct {
 	MaxEvents         int              `json:"maxEvents"`
 	ReturnImmediately bool             `json:"returnImmediately"`
+	Position          string           `json:"position,omitempty"` // epoch.sequence of all that was dealt with
 	Ack               []string         `json:"ack,omitempty"`
 	SetErrs           map[string]fault `json:"setErrs,omitempty"`
 }
@@ -120,9 +114,10 @@ type fault struct {
 	Description string `json:"description"`
 }
 
-// answer is what a poll is told. Everything but moreAvailable must be there.
+// answer is what a poll is told. Everything but moreAvailable and skipped must be there.
 type answer struct {
 	Sets          map[string]string `json:"sets"`
+	Skipped       []uint64          `json:"skipped,omitempty"`
 	MoreAvailable bool              `json:"moreAvailable"`
 	Epoch         string            `json:"epoch"`
 	From          *uint64           `json:"from"`
@@ -145,7 +140,7 @@ func (f *Feed) poll() (pause time.Duration, err error) {
 	immediately := !f.placed || f.failed > 0
 	before, sent := f.applied, f.cfg.Now()
 	var a answer
-	asked := request{MaxEvents: mostEvents, ReturnImmediately: immediately, Ack: f.acks, SetErrs: f.errs}
+	asked := request{MaxEvents: mostEvents, ReturnImmediately: immediately, Position: f.position(), Ack: f.acks, SetErrs: f.errs}
 	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint+"/"+url.PathEscape(f.id)+"/poll", asked, &a)
 	switch {
 	case err != nil:
@@ -171,6 +166,14 @@ func (f *Feed) poll() (pause time.Duration, err error) {
 	return 0, nil
 }
 
+// position is what the feed has dealt with; "" before the stream's first answer.
+func (f *Feed) position() string {
+	if !f.placed {
+		return ""
+	}
+	return f.epoch + "." + strconv.FormatUint(f.applied, 10)
+}
+
 // ask sends one request with a JSON body, if any, and reads a JSON answer into out when there is one of status 200 or
 // 201. 401, 403, 429 and 5xx are errors.
 func (f *Feed) ask(ctx context.Context, timeout time.Duration, method, address string, in, out any) (status int, err error) {
@@ -191,6 +194,11 @@ func (f *Feed) ask(ctx context.Context, timeout time.Duration, method, address s
 		return 0, err
 	case len(data) > mostBody:
 		return 0, fmt.Errorf("the issuer's answer is longer than %d bytes", mostBody)
+	case f.cfg.Foreign != nil && resp.StatusCode == http.StatusUnauthorized:
+		f.authorization = "" // the next step gets another token
+		return 0, errors.New("the transmitter answered 401: the token for the feed has ended, or is not accepted")
+	case f.cfg.Foreign != nil && resp.StatusCode == http.StatusForbidden:
+		return 0, errors.New("the transmitter answered 403: it does not let this gateway hear its feed; check issuer.feedScope")
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		return 0, fmt.Errorf("the issuer answered %d: it does not let this gateway hear the feed; check its client id and secret, and that it may introspect", resp.StatusCode)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:

@@ -32,10 +32,17 @@ type Issuer struct {
 	IntrospectionEndpoint string `json:"introspectionEndpoint,omitempty"`
 	// JWKSURI is URL + "/oauth/jwks" when empty. A foreign issuer's has no default.
 	JWKSURI string `json:"jwksUri,omitempty"`
-	// FeedEndpoint is where the revocation feed's streams are made: URL + "/ssf/streams" when empty.
+	// FeedEndpoint is where the revocation feed's streams are made: URL + "/ssf/streams" when empty. A foreign issuer has a
+	// feed only if this says where, and the two endpoints after it, too: it is the configuration endpoint of SSF 1.0.
 	FeedEndpoint string `json:"feedEndpoint,omitempty"`
-	// NoFeed says that the issuer's revocation feed is not heard: then no token is cached for longer than a second. A
-	// foreign issuer has no feed anyway.
+	// FeedTokenEndpoint gives this gateway the token for a foreign issuer's feed, by client credentials for FeedScope;
+	// "ssf.manage" when empty. ClientAuth is honoured there.
+	FeedTokenEndpoint string `json:"feedTokenEndpoint,omitempty"`
+	FeedScope         string `json:"feedScope,omitempty"`
+	// FeedVerificationEndpoint is where a foreign issuer is asked for proof that its feed comes through.
+	FeedVerificationEndpoint string `json:"feedVerificationEndpoint,omitempty"`
+	// NoFeed says that the issuer's revocation feed is not heard: then no token is cached for longer than a second. Of a
+	// foreign issuer that goes without saying.
 	NoFeed bool `json:"noFeed,omitempty"`
 	// TokenEndpoint is asked in place of IntrospectionEndpoint when Answer is "token-exchange".
 	TokenEndpoint string `json:"tokenEndpoint,omitempty"`
@@ -60,7 +67,8 @@ type Issuer struct {
 	ClientSecret     Secret `json:"clientSecret,omitempty"`
 	ClientSecretFile string `json:"clientSecretFile,omitempty"`
 	ClientSecretEnv  string `json:"clientSecretEnv,omitempty"`
-	// ClientAuth is how id and secret are sent (RFC 6749 section 2.3.1): "basic" (when empty), or "post".
+	// ClientAuth is how id and secret are sent with a form (RFC 6749 section 2.3.1): "basic" (when empty), or "post". The
+	// revocation feed of our own issuer has no forms: it is always sent Basic, which our issuer takes from every client.
 	ClientAuth string `json:"clientAuth,omitempty"`
 
 	// Tenant is the tenant whose tokens pass here; "default" when empty.
@@ -72,7 +80,7 @@ type Issuer struct {
 // Cache bounds what the gateway remembers. A zero means the default.
 type Cache struct {
 	// MaxAge is the longest life of a cached phantom token. With a revocation feed 5 min when 0, which is also the most that
-	// is allowed; 1 s without one.
+	// is allowed; 1 min with a foreign issuer's; 1 s without one.
 	MaxAge Duration `json:"maxAge,omitempty"`
 	// MaxStaleness is how long the revocation feed may be silent before nothing is served from the cache and the issuer is
 	// asked about every request; 5 s when 0. The issuer speaks once a second: with less than three, a feed that is well

@@ -100,6 +100,20 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestDefaultsOfAForeignFeed: it is heard where its endpoint is given, and what is cached lives shorter than with our own.
+func TestDefaultsOfAForeignFeed(t *testing.T) {
+	c := Config{Issuer: Issuer{Issuer: "https://issuer.example", Answer: "jwt", FeedEndpoint: "https://issuer.example/f"}}
+	got := c.withDefaults()
+	if !got.HasFeed() || got.Issuer.FeedScope != "ssf.manage" || got.Issuer.FeedEndpoint != "https://issuer.example/f" ||
+		time.Duration(got.Cache.MaxAge) != time.Minute || time.Duration(got.Cache.MaxStaleness) != 5*time.Second {
+		t.Errorf("got %+v", got)
+	}
+	c.Issuer.Answer, c.Issuer.FeedScope = "", ""
+	if got := c.withDefaults(); got.Issuer.FeedScope != "" || time.Duration(got.Cache.MaxAge) != 5*time.Minute {
+		t.Errorf("our own: got %+v", got)
+	}
+}
+
 // TestParseFaults reads each testdata/faults/*.json and compares what is said about it, all faults at once, with the
 // .golden beside it.
 func TestParseFaults(t *testing.T) {

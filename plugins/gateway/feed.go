@@ -11,14 +11,17 @@ import (
 )
 
 // heard tells whether the issuer has a revocation feed that is listened to.
-func (i Issuer) heard() bool { return !i.NoFeed && !i.foreign() }
+func (i Issuer) heard() bool { return !i.NoFeed && (!i.foreign() || i.FeedEndpoint != "") }
 
 // longestMaxAge is how long a token may be cached.
 func (i Issuer) longestMaxAge() time.Duration {
-	if i.heard() {
-		return longestMaxAge
+	switch {
+	case !i.heard():
+		return longestMaxAgeUnheard
+	case i.foreign():
+		return longestMaxAgeForeign
 	}
-	return longestMaxAgeUnheard
+	return longestMaxAge
 }
 
 // validateFeed reports what is said of a feed that is not there, and bounds that are none.
@@ -27,22 +30,26 @@ func validateFeed(c Config, fault func(field, format string, args ...any)) {
 	if i.Answer != "" && !slices.Contains(phantomtoken.Answers(), phantomtoken.Answer(i.Answer)) {
 		return // whether it is foreign cannot be said
 	}
-	missing := "a foreign issuer does not have"
-	switch {
-	case !i.foreign():
-		missing = "issuer.noFeed turns off"
-	case i.NoFeed:
-		fault("issuer.noFeed", "goes without saying for a foreign issuer; remove it")
+	missing := "issuer.noFeed turns off"
+	if i.foreign() {
+		missing = "a foreign issuer has only with issuer.feedEndpoint"
+		if i.NoFeed {
+			fault("issuer.noFeed", "goes without saying for a foreign issuer; remove it, and issuer.feedEndpoint if there is one")
+		}
+		validateForeignFeed(i, fault)
+	} else {
+		onlyForeignFeed(i, fault)
 	}
-	if i.FeedEndpoint != "" && !i.heard() {
+	if i.FeedEndpoint != "" && !i.heard() && !i.foreign() {
 		fault("issuer.feedEndpoint", "is of the revocation feed, which %s; remove it", missing)
 	}
+	longest := i.longestMaxAge()
 	staleness := func(field string, d Duration) {
 		switch {
 		case d != 0 && !i.heard():
 			fault(field, "is about the revocation feed, which %s; remove it", missing)
-		case d < 0 || time.Duration(d) > longestMaxAge:
-			fault(field, "must be above zero and at most %s, which is as long as anything is cached", longestMaxAge)
+		case d < 0 || time.Duration(d) > longest:
+			fault(field, "must be above zero and at most %s, which is as long as anything is cached", longest)
 		}
 	}
 	staleness("cache.maxStaleness", c.Cache.MaxStaleness)
@@ -53,6 +60,35 @@ func validateFeed(c Config, fault func(field, format string, args ...any)) {
 			continue
 		}
 		staleness(field, route.MaxStaleness)
+	}
+}
+
+// validateForeignFeed reports what is missing of a foreign issuer's feed, or said of none.
+func validateForeignFeed(i Issuer, fault func(field, format string, args ...any)) {
+	for _, a := range []struct{ field, value string }{
+		{"issuer.feedTokenEndpoint", i.FeedTokenEndpoint}, {"issuer.feedVerificationEndpoint", i.FeedVerificationEndpoint},
+	} {
+		switch {
+		case i.FeedEndpoint != "" && a.value == "":
+			fault(a.field, "missing; a foreign issuer's feed needs it, and its metadata tells it")
+		case i.FeedEndpoint == "" && a.value != "":
+			fault(a.field, "is of the revocation feed, which a foreign issuer has only with issuer.feedEndpoint; add that, or remove this")
+		}
+	}
+	if i.FeedScope != "" && i.FeedEndpoint == "" {
+		fault("issuer.feedScope", "is of the revocation feed, which a foreign issuer has only with issuer.feedEndpoint; add that, or remove this")
+	}
+}
+
+// onlyForeignFeed reports what is said of our own issuer's feed and makes sense of a foreign one's only.
+func onlyForeignFeed(i Issuer, fault func(field, format string, args ...any)) {
+	for _, a := range []struct{ field, value string }{
+		{"issuer.feedTokenEndpoint", i.FeedTokenEndpoint}, {"issuer.feedVerificationEndpoint", i.FeedVerificationEndpoint},
+		{"issuer.feedScope", i.FeedScope},
+	} {
+		if a.value != "" {
+			fault(a.field, "is for foreign issuers; remove it, or say by answer which kind this is")
+		}
 	}
 }
 
@@ -86,8 +122,15 @@ func newFeed(cfg Config, secret string, opts Options) (*feed.Feed, error) {
 		host = "" // it only tells an operator which replica this is
 	}
 	timeout := time.Duration(cfg.Issuer.Timeout)
+	var other *feed.Foreign
+	if cfg.Issuer.foreign() {
+		other = &feed.Foreign{
+			TokenEndpoint: cfg.Issuer.FeedTokenEndpoint, Scope: cfg.Issuer.FeedScope, VerificationEndpoint: cfg.Issuer.FeedVerificationEndpoint,
+			SecretInForm: phantomtoken.ClientAuth(cfg.Issuer.ClientAuth) == phantomtoken.ClientAuthPost,
+		}
+	}
 	return feed.New(feed.Config{
-		Issuer: cfg.Issuer.Issuer, Endpoint: cfg.Issuer.FeedEndpoint,
+		Issuer: cfg.Issuer.Issuer, Endpoint: cfg.Issuer.FeedEndpoint, Foreign: other,
 		ClientID: cfg.Issuer.ClientID, ClientSecret: secret, Description: host,
 		Verifier: phantomtoken.NewKeys(phantomtoken.Config{
 			JWKSURI: cfg.Issuer.JWKSURI, Timeout: timeout, Transport: opts.Transport, Logger: opts.Logger, Now: opts.Now,

@@ -21,6 +21,9 @@ const (
 	longestTimeout = 30 * time.Second
 	// longestMaxAge is the longest life of a phantom token. Revocations are pushed, so a longer life would be no danger.
 	longestMaxAge = 5 * time.Minute
+	// longestMaxAgeForeign holds with a foreign issuer's feed, which does not prove that it tells everything.
+	longestMaxAgeForeign = time.Minute
+	defaultFeedScope     = "ssf.manage"
 	// longestMaxAgeUnheard holds without a feed: a cached token outlives its revocation by this much at most.
 	longestMaxAgeUnheard  = time.Second
 	longestNegativeMaxAge = 10 * time.Second
@@ -39,6 +42,9 @@ func (c Config) withDefaults() Config {
 	i.Timeout = orDefault(i.Timeout, Duration(defaultTimeout))
 	if i.heard() {
 		i.FeedEndpoint = orDefault(i.FeedEndpoint, i.URL+"/ssf/streams")
+		if i.foreign() {
+			i.FeedScope = orDefault(i.FeedScope, defaultFeedScope)
+		}
 		cache.MaxStaleness = orDefault(cache.MaxStaleness, Duration(defaultMaxStaleness))
 	}
 	cache.MaxAge = orDefault(cache.MaxAge, Duration(i.longestMaxAge()))
@@ -94,6 +100,7 @@ func validateIssuer(i Issuer, fault func(field, format string, args ...any)) {
 		{"issuer.issuer", i.Issuer}, {"issuer.url", i.URL},
 		{"issuer.introspectionEndpoint", i.IntrospectionEndpoint}, {"issuer.jwksUri", i.JWKSURI},
 		{"issuer.tokenEndpoint", i.TokenEndpoint}, {"issuer.feedEndpoint", i.FeedEndpoint},
+		{"issuer.feedTokenEndpoint", i.FeedTokenEndpoint}, {"issuer.feedVerificationEndpoint", i.FeedVerificationEndpoint},
 	}
 	for _, a := range addresses {
 		if a.value == "" {
@@ -119,6 +126,8 @@ func validateCache(cfg Config, fault func(field, format string, args ...any)) {
 	c := cfg.Cache
 	switch longest := cfg.Issuer.longestMaxAge(); {
 	case c.MaxAge >= 0 && time.Duration(c.MaxAge) <= longest:
+	case cfg.Issuer.heard() && cfg.Issuer.foreign():
+		fault("cache.maxAge", "must be above zero and at most %s: a foreign issuer's feed does not prove that it tells everything", longest)
 	case cfg.Issuer.heard():
 		fault("cache.maxAge", "must be above zero and at most %s, which is as long as a phantom token lives", longest)
 	default:

@@ -64,7 +64,7 @@ func newIntrospection(cfg Config, client *http.Client) (*introspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &introspection{endpoint: cfg.IntrospectionEndpoint, dialect: dialect, followed: cfg.Feed != nil, client: client}
+	i := &introspection{endpoint: cfg.IntrospectionEndpoint, dialect: dialect, followed: cfg.Feed != nil && !cfg.Feed.Foreign(), client: client}
 	switch cfg.ClientAuth {
 	case "", ClientAuthBasic:
 		// RFC 6749 section 2.3.1: both are form-encoded before they are joined.

@@ -55,7 +55,7 @@ type Config struct {
 	NegativeMaxAge  time.Duration
 	NegativeEntries int
 
-	// Feed knows what was revoked; nil when the issuer has no feed. Only our own issuer's answers can be followed by it.
+	// Feed knows what was revoked; nil when the issuer has no feed. It is of the issuer's kind, our own or a foreign one.
 	Feed *feed.State
 	// MaxStaleness is how long the feed may be silent before nothing is served from the cache. An Ask may have its own.
 	MaxStaleness time.Duration
@@ -211,8 +211,8 @@ func (c Config) check() error {
 			errs = append(errs, fmt.Errorf("%s must be above zero", f.name))
 		}
 	}
-	if c.Feed != nil && (c.foreign() || c.MaxStaleness <= 0) {
-		errs = append(errs, errors.New("a Feed is for our own issuer, and wants a MaxStaleness above zero"))
+	if c.Feed != nil && (c.foreign() != c.Feed.Foreign() || c.MaxStaleness <= 0) {
+		errs = append(errs, errors.New("a Feed is of the issuer's kind, and wants a MaxStaleness above zero"))
 	}
 	if c.Logger == nil || c.Now == nil {
 		errs = append(errs, errors.New("missing: Logger and Now"))
@@ -293,10 +293,18 @@ func (s *Swapper) fly(ctx context.Context, reference string, ask *Ask, k key, fr
 	}
 	for range mostAsks {
 		sent := s.now()
+		var at feed.Position
+		placed := false
+		if s.feed != nil && s.feed.Foreign() {
+			at, placed = s.feed.Here()
+		}
 		found, facts, err := s.fetch(ctx, reference, ask)
 		if err != nil {
 			s.failed(k, ask, err)
 			return landed{}, err
+		}
+		if s.feed != nil && s.feed.Foreign() {
+			found.revocation = named(found.jwt, at, placed)
 		}
 		if l, ok := s.land(k, found, facts, sent); ok {
 			return l, nil
@@ -338,7 +346,7 @@ func (s *Swapper) land(k key, found answer, facts policy.Facts, sent time.Time) 
 	if l.followed && !s.vouched(l) {
 		return landed{}, false
 	}
-	if until := s.servedUntil(found, facts, sent); (l.followed || s.feed == nil) && until > s.now().UnixMilli() {
+	if until := s.servedUntil(found, facts, sent); s.keepable(l) && until > s.now().UnixMilli() {
 		if err := s.store.put(entry, facts, l.on, until); err != nil {
 			s.logger.Warn("a phantom token was not cached", "error", err)
 		}

@@ -2,7 +2,11 @@ package phantomtoken
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +19,43 @@ type revocation struct {
 	sequence uint64
 	reaches  feed.Reaches
 	fault    error
+	// at is where the feed stood when a foreign issuer was asked, if placed: its answers say nothing of that.
+	at     feed.Position
+	placed bool
+}
+
+// named returns how a foreign issuer's token can be revoked: by what the JWT, which has been verified, says of itself.
+func named(raw string, at feed.Position, placed bool) revocation {
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
+	if err != nil {
+		return revocation{fault: err}
+	}
+	var c namedClaims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return revocation{fault: errors.New("its sub, sid or tenant is no text")}
+	}
+	return revocation{reaches: feed.Named(c).Reaches(), at: at, placed: placed}
+}
+
+// namedClaims are read by their exact names, as claims are.
+type namedClaims feed.Named
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *namedClaims) UnmarshalJSON(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	var issuedAt float64
+	for name, to := range map[string]any{"sub": &c.User, "sid": &c.Session, "tenant": &c.Tenant, "iat": &issuedAt} {
+		if value, ok := members[name]; ok {
+			if err := json.Unmarshal(value, to); err != nil {
+				return err
+			}
+		}
+	}
+	c.IssuedAt = int64(issuedAt)
+	return nil
 }
 
 // readRevocation reads the headers that only gateways get. What is not exactly as it should be is as good as not there.
@@ -45,7 +86,10 @@ func (s *Swapper) follow(found revocation) (on hold, followed bool) {
 	if s.feed == nil {
 		return hold{}, false
 	}
-	position, known := s.feed.Place(found.epoch, found.sequence)
+	position, known := found.at, found.placed
+	if !s.feed.Foreign() {
+		position, known = s.feed.Place(found.epoch, found.sequence)
+	}
 	if !known && found.fault != nil && s.quiet.speak(s.now()) {
 		s.logger.Warn("an answer is not cached: nobody would tell when its token is revoked", "reason", found.fault)
 	}
@@ -55,6 +99,12 @@ func (s *Swapper) follow(found revocation) (on hold, followed bool) {
 // vouched tells whether nothing has ended l that the feed has told by now.
 func (s *Swapper) vouched(l landed) bool {
 	return s.feed == nil || l.followed && s.feed.Holds(l.on.position, l.on.reaches)
+}
+
+// keepable tells whether l may be cached as far as the feed is concerned. What a foreign issuer says of a token that its own
+// feed has named before is passed on, and not kept: it may say so by what it had not heard itself.
+func (s *Swapper) keepable(l landed) bool {
+	return s.feed == nil || l.followed && (!s.feed.Foreign() || s.feed.Untouched(l.on.reaches))
 }
 
 // fresh tells whether the feed is heard, as far as ask cares.

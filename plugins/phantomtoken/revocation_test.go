@@ -401,7 +401,7 @@ func TestAFeedIsForOurOwnIssuer(t *testing.T) {
 	var cfg Config
 	newFollowed(t, func(c *Config) { cfg = *c })
 	for name, change := range map[string]func(*Config){
-		"foreign": func(c *Config) { c.Answer = AnswerJWT }, "staleness": func(c *Config) { c.MaxStaleness = 0 },
+		"foreign": func(c *Config) { c.Answer = AnswerJWT }, "a foreign one": func(c *Config) { c.Feed = feed.NewForeignState(time.Minute, c.Now()) }, "staleness": func(c *Config) { c.MaxStaleness = 0 },
 	} {
 		changed := cfg
 		change(&changed)

@@ -55,7 +55,7 @@ func TestControls(t *testing.T) {
 	for _, c := range Cases() {
 		uncontrolled[c.Name] = true
 	}
-	for _, f := range slices.Concat(faults, browserFaults, foreignFaults, feedFaults) {
+	for _, f := range slices.Concat(faults, browserFaults, foreignFaults, feedFaults, signalFaults) {
 		t.Run(f.name, func(t *testing.T) {
 			for _, pattern := range f.fails {
 				if !slices.ContainsFunc(Cases(), func(c Case) bool { return matches(pattern, c.Name) }) {

@@ -103,6 +103,19 @@ func feedCases() []Case {
 			w.applies()
 			w.hit(others)
 		}),
+		heard("another tenant's revocations leave everything cached", func(w *Walk) {
+			mine, others := w.cached(Token{Subject: "alice"}), w.cached(Token{Subject: "bob"})
+			w.Issuer.RevokeElsewhere()
+			w.applies()
+			for range 3 {
+				w.Issuer.RevokeElsewhere()
+				w.Issuer.Revoke(mine)
+				w.Issuer.RevokeElsewhere()
+			}
+			w.applies()
+			w.isRevoked(mine)
+			w.hit(others)
+		}),
 		heard("a token of after the revocation is another one", func(w *Walk) {
 			w.cached(Token{Subject: "alice"})
 			w.Issuer.RevokeUser("alice")
@@ -365,11 +378,17 @@ func forgottenCases() []Case {
 		}
 	}
 	histories := map[string]func(w *Walk, reference string){
-		"a gap":                    untold((*Issuer).LoseEvents),
-		"a reset":                  untold((*Issuer).ResetStreams),
-		"a new epoch":              untold((*Issuer).NewEpoch),
-		"a stream that is gone":    untold((*Issuer).ForgetStreams),
-		"an event left out":        func(w *Walk, r string) { w.Issuer.Feed(FeedFaults{LeaveOut: true}); w.Issuer.Revoke(r) },
+		"a gap":                 untold((*Issuer).LoseEvents),
+		"a reset":               untold((*Issuer).ResetStreams),
+		"a new epoch":           untold((*Issuer).NewEpoch),
+		"a stream that is gone": untold((*Issuer).ForgetStreams),
+		"an event left out":     func(w *Walk, r string) { w.Issuer.Feed(FeedFaults{LeaveOut: true}); w.Issuer.Revoke(r) },
+		"one left out amid another tenant's": func(w *Walk, r string) {
+			w.Issuer.Feed(FeedFaults{LeaveOut: true})
+			w.Issuer.RevokeElsewhere()
+			w.Issuer.Revoke(r)
+			w.Issuer.RevokeElsewhere()
+		},
 		"faulty: another key's":    signed(signedByStranger),
 		"faulty: altered":          signed(func(k *keyring, h map[string]any, c jwt.MapClaims) string { return alteredPayload(k, h, c) }),
 		"faulty: no signature":     signed(unsigned),

@@ -14,7 +14,7 @@ var feedFaults = []fault{
 		fails: []string{"feed/a revoked *", "feed/silent: the issuer*", "feed/silent, and *", "feed/failing*", "feed/what comes twice*",
 			"feed/an answer that cannot*", "feed/* everything is asked for again"}},
 	{name: "hears, and remembers nothing", binding: wrapped(remembersNothing),
-		fails: []string{"feed/a revocation leaves*", "feed/a token of after*", "feed/100 at once*", "feed/an answer that another's*"}},
+		fails: []string{"feed/a revocation leaves*", "feed/another tenant*", "feed/a token of after*", "feed/100 at once*", "feed/an answer that another's*"}},
 	{name: "one cache entry for a reference, with the feed", binding: wrapped(cachesByReference), fails: []string{"feed/policy*"}},
 	{name: "forgets where an answer stood", binding: reverseProxy{transport: func() http.RoundTripper { return unfollowed{} }},
 		says: "answered 200; want 401", fails: []string{"feed/an answer that a revocation*"}},

@@ -55,13 +55,14 @@ type Issuer struct {
 	arrived   chan struct{} // closed and replaced at every introspection
 	agent     agentSide
 	feed      feedSide
+	signals   signalSide
 }
 
 // NewIssuer starts an issuer that ends with the test.
 func NewIssuer(t testing.TB) *Issuer {
 	t.Helper()
 	i := &Issuer{tokens: map[string]*Token{}, arrived: make(chan struct{}),
-		agent: agentSide{codes: map[string]loginRequest{}, refresh: map[string]bool{}}, feed: newFeedSide()}
+		agent: agentSide{codes: map[string]loginRequest{}, refresh: map[string]bool{}}, feed: newFeedSide(), signals: newSignalSide()}
 	i.keys.rotate()
 	i.addr = "127.0.0.1:0"
 	i.Up(t)
@@ -95,6 +96,7 @@ func (i *Issuer) Up(t testing.TB) {
 	mux.HandleFunc("POST /oauth/token", i.token)
 	mux.HandleFunc("POST /oauth/revoke", i.revokeEndpoint)
 	i.feedHandlers(mux)
+	i.signalHandlers(mux)
 	for _, kind := range foreignKinds() {
 		mux.HandleFunc("POST "+kind.path, i.foreign(kind))
 	}

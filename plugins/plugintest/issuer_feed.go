@@ -30,7 +30,7 @@ type feedSide struct {
 }
 
 type feedEvent struct {
-	key        string
+	key        string // "" when it is another tenant's
 	generation uint64
 }
 
@@ -117,6 +117,16 @@ func (i *Issuer) RevokeUser(subject string) {
 	i.feed.revoked(keyOf("user", subject))
 }
 
+// RevokeElsewhere is a revocation in another tenant, of which a gateway
+// hears nothing but that it took a sequence.
+func (i *Issuer) RevokeElsewhere() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.feed.sequence++
+	i.feed.events[i.feed.sequence] = feedEvent{}
+	i.feed.wake()
+}
+
 // Feed sets what is wrong with the feed from now on; FeedFaults{} is nothing.
 func (i *Issuer) Feed(faults FeedFaults) {
 	i.mu.Lock()
@@ -185,6 +195,13 @@ func (i *Issuer) FeedStreams() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return len(i.feed.streams)
+}
+
+// FeedStreamsMade counts the streams that were ever made.
+func (i *Issuer) FeedStreamsMade() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.feed.made
 }
 
 // FeedPolls counts the polls that have arrived. When the next but one has,
@@ -268,6 +285,7 @@ func (i *Issuer) endStream(w http.ResponseWriter, r *http.Request) {
 type feedPoll struct {
 	Max         int  `json:"maxEvents"`
 	Immediately bool `json:"returnImmediately"`
+	Position    string
 	Ack         []string
 	SetErrs     map[string]struct{ Err string }
 }
@@ -360,15 +378,28 @@ func (i *Issuer) noteAcks(id string, asked feedPoll) {
 			}
 		}
 	}
-	for s.acked[i.feed.jti(s.position+1)] {
+	for i.feed.passed(s, asked.Position) {
 		s.position++
 	}
+}
+
+// passed tells whether a stream is done with the event that comes next. One
+// of another tenant it is done with when it knows so.
+func (f *feedSide) passed(s *feedStream, position string) bool {
+	next := s.position + 1
+	if e, there := f.events[next]; there && e.key == "" {
+		known, ok := strings.CutPrefix(position, f.epoch()+".")
+		n, err := strconv.ParseUint(known, 10, 63)
+		return ok && err == nil && n >= next
+	}
+	return s.acked[f.jti(next)]
 }
 
 func (f *feedSide) jti(sequence uint64) string { return fmt.Sprintf("%s.%d", f.epoch(), sequence) }
 
 type feedAnswer struct {
 	Sets          map[string]string `json:"sets"`
+	Skipped       []uint64          `json:"skipped,omitempty"`
 	MoreAvailable bool              `json:"moreAvailable"`
 	Epoch         string            `json:"epoch"`
 	From          uint64            `json:"from"`
@@ -395,7 +426,10 @@ func (i *Issuer) page(id string, asked feedPoll) *feedAnswer {
 			a.To, a.MoreAvailable = n-1, true
 			break
 		}
-		if !f.faults.LeaveOut {
+		switch {
+		case e.key == "":
+			a.Skipped = append(a.Skipped, n)
+		case !f.faults.LeaveOut:
 			a.Sets[f.jti(n)] = i.event(f.jti(n), e.key, map[string]any{
 				eventRevoked: map[string]any{"event_timestamp": time.Now().Unix(), "generation": e.generation, "sequence": n}})
 		}

@@ -55,7 +55,7 @@ func Cases() []Case {
 	for _, group := range [][]Case{
 		tokenCases(), narrowingCases(), policyCases(), stepUpCases(), headerCases(), pathCases(),
 		issuerCases(), jwtCases(), keyCases(), cacheCases(), missCases(), streamCases(), configCases(),
-		cookieCases(), agentCases(), foreignCases(), foreignConfigCases(), feedCases(), feedFaultCases(),
+		cookieCases(), agentCases(), foreignCases(), foreignConfigCases(), feedCases(), feedFaultCases(), signalCases(),
 	} {
 		all = append(all, group...)
 	}

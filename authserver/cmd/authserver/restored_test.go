@@ -91,6 +91,12 @@ func TestRestoredWhileItRuns(t *testing.T) {
 			t.Errorf("it says:\n%s", out)
 		}
 	}
+	// One that listens elsewhere, or is behind another address, has its database open all the same.
+	writeConfig(t, dir, "127.0.0.1:0", "127.0.0.1:0")
+	out := shell(t, dir, "authserver restored --config issuer.yaml --yes --with-wal && exit 9 || echo refused")
+	if !strings.Contains(out, "an issuer has it open") || !strings.HasSuffix(out, "refused\n") {
+		t.Errorf("it says:\n%s", out)
+	}
 	if !active(t, issuer, reference) {
 		t.Error("it was revoked all the same")
 	}

@@ -39,10 +39,15 @@ func (p program) client(s *settings) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	transport, err := s.transport()
+	if err != nil {
+		return nil, err
+	}
 	return &client{
 		issuer: issuer, admin: admin, as: as, pause: p.pause,
 		http: &http.Client{
-			Timeout: patience,
+			Timeout:   patience,
+			Transport: transport,
 			// Nothing here redirects: whoever does would be sent a token or a secret.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -188,6 +193,9 @@ func (c *client) discover(ctx context.Context) error {
 // do sends a request and reads its answer, which is JSON of at most maxAnswer bytes.
 func (c *client) do(request *http.Request, into any) error {
 	response, err := c.http.Do(request)
+	if untrusted(err) {
+		return fmt.Errorf("%w; if a private CA has signed it, name that CA's file with --ca", err)
+	}
 	if err != nil {
 		return unanswered{err}
 	}

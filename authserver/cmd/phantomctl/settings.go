@@ -25,12 +25,14 @@ type settings struct {
 	issuer, admin string
 	client        string
 	secretFile    string
+	ca            string
 }
 
 func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.issuer, "issuer", "", "the issuer's `URL`, its public name (or "+envIssuer+")")
 	f.StringVar(&s.admin, "admin", "", "the `URL` of its admin API, up to the port (or "+envAdmin+")")
 	f.StringVar(&s.client, "as", "operator", "the `client` that operates it: client credentials, scope admin")
+	f.StringVar(&s.ca, "ca", "", "the `FILE` with the certificate of a private CA, which alone is trusted then")
 	f.StringVar(&s.secretFile, "secret-file", "", "the `FILE` with that client's secret (or the secret in "+envSecret+")")
 }
 

@@ -14,6 +14,9 @@ import (
 	"strings"
 )
 
+// mostStreams of one client are more than any gateway has replicas.
+const mostStreams = 10_000
+
 // check finds what decoding cannot: what is missing, out of bounds, or contradicts something else.
 func check(d *decoder, c *Config) {
 	checkIssuer(d, c)
@@ -23,6 +26,9 @@ func check(d *decoder, c *Config) {
 	checkStorage(d, c)
 	checkDataKey(d, c)
 	checkSigning(d, c.Signing)
+	if c.Feed.StreamsPerClient > mostStreams {
+		d.fault("feed.streams_per_client", fmt.Sprintf("is more than %d", mostStreams), "write less; more replicas than that want clients of their own")
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Policies)) {
 		checkPolicy(d, name, c.Policies[name])
 	}

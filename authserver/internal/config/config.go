@@ -18,6 +18,7 @@ type Config struct {
 	Storage Storage `yaml:"storage"`      // where the state is kept
 	DataKey Secret  `yaml:"data_key"`     // 32 bytes, base64; kept outside the database; read it by OpenDataKey
 	Signing Signing `yaml:"signing_keys"` // of the JWTs
+	Feed    Feed    `yaml:"feed"`         // what gateways hear of revocations
 
 	Policies  map[string]Policy `yaml:"policies"`  // lifetimes and manners, by name; clients refer to one
 	Audiences []Audience        `yaml:"audiences"` // the services that tokens are meant for, with their scopes
@@ -49,6 +50,11 @@ type Signing struct {
 	Algorithm   string        `yaml:"algorithm"`     // ES256 (default), EdDSA or RS256
 	RotateEvery time.Duration `yaml:"rotate_every"`  // default 30 days
 	PublishFor  time.Duration `yaml:"publish_ahead"` // how long a key is in the JWKS before it signs; default 1 hour
+}
+
+// Feed bounds the revocation feed.
+type Feed struct {
+	StreamsPerClient int `yaml:"streams_per_client"` // one for each replica of a gateway; default 256, most 10000
 }
 
 // Policy says how long things live for the clients that name it.

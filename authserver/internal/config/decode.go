@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,6 +107,8 @@ func (d *decoder) value(n *yaml.Node, key string, v reflect.Value) {
 		v.SetString(d.text(n, key))
 	case reflect.Bool:
 		d.boolean(n, key, v)
+	case reflect.Int:
+		v.SetInt(int64(d.number(n, key)))
 	default: // only a new kind of field in Config can bring this about
 		d.fault(key, "has a type that is not read", "tell the maintainers")
 	}
@@ -209,6 +212,17 @@ func (d *decoder) boolean(n *yaml.Node, key string, v reflect.Value) {
 	default:
 		d.fault(key, "must be true or false", "write true or false, unquoted")
 	}
+}
+
+// number reads a whole number above zero, in digits; to get the default, leave the key out.
+func (d *decoder) number(n *yaml.Node, key string) int {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" {
+		if parsed, err := strconv.Atoi(n.Value); err == nil && parsed > 0 && strconv.Itoa(parsed) == n.Value {
+			return parsed
+		}
+	}
+	d.fault(key, "must be a whole number above zero", "write it in digits, unquoted, such as 256")
+	return 0
 }
 
 // duration reads what time.ParseDuration does. None may be zero or negative; to get the default, leave the key out.

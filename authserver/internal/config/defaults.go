@@ -22,6 +22,8 @@ func (c *Config) fillDefaults() {
 	orElse(&c.Signing.RotateEvery, 30*24*time.Hour)
 	orElse(&c.Signing.PublishFor, time.Hour)
 
+	orElse(&c.Feed.StreamsPerClient, 256)
+
 	if c.Policies == nil {
 		c.Policies = map[string]Policy{}
 	}

@@ -55,6 +55,12 @@ func TestValid(t *testing.T) {
 	if got := cfg.Clients[0].Policy; got != want {
 		t.Errorf("policy of spa: %+v", got)
 	}
+	if cfg.Feed.StreamsPerClient != 256 {
+		t.Errorf("%d streams for a client, unless the file says so", cfg.Feed.StreamsPerClient)
+	}
+	if got := mustParse(t, validYAML(t)+"feed: {streams_per_client: 3}\n").Feed.StreamsPerClient; got != 3 {
+		t.Errorf("%d streams for a client, where the file says 3", got)
+	}
 	if got := cfg.Clients[1]; got.PolicyName != "default" || got.Policy.AccessToken != 15*time.Minute || got.Name != "mobile" || got.Consent != ConsentAsk {
 		t.Errorf("defaults of mobile: %+v", got)
 	}

@@ -3,6 +3,7 @@ package feed
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,27 +14,41 @@ import (
 	"github.com/phantomgate/phantomgate/authserver/internal/storage"
 )
 
-// acks are the jti that a poll acknowledges.
-type acks map[string]bool
+// acks are what a poll acknowledges: the events by their jti, and the position that the receiver says it is at; "" when it
+// does not say.
+type acks struct {
+	jtis     map[string]bool
+	position string
+}
 
 func acknowledged(r Request) acks {
-	a := make(acks, len(r.Ack)+len(r.SetErrs))
+	a := acks{jtis: make(map[string]bool, len(r.Ack)+len(r.SetErrs)), position: r.Position}
 	for _, jti := range r.Ack {
-		a[jti] = true
+		a.jtis[jti] = true
 	}
 	for jti := range r.SetErrs {
-		a[jti] = true
+		a.jtis[jti] = true
 	}
 	return a
 }
 
-// through tells up to where a stream has acknowledged everything without a gap. An event that it may not hear is no gap.
+// knows gives the last sequence that the receiver has dealt with by its own account. A receiver that does not say, or that
+// speaks of another epoch, does not compare positions.
+func (a acks) knows(epoch string) int64 {
+	number, found := strings.CutPrefix(a.position, epoch+".")
+	sequence, err := strconv.ParseInt(number, 10, 64)
+	if !found || err != nil {
+		return math.MaxInt64
+	}
+	return sequence
+}
+
+// through tells up to where a stream has acknowledged everything without a gap. What it may not hear is no gap, but is not
+// passed over either before the receiver knows that: to find its position moved on looks like a loss.
 func (a acks) through(page storage.FeedPage) int64 {
 	position := page.Stream.Position
-	if len(a) == 0 {
-		return position
-	}
-	for jti := range a { // a reset stands for everything before it
+	knows := a.knows(page.Feed.Epoch)
+	for jti := range a.jtis { // a reset stands for everything before it
 		sequence, isReset := strings.CutPrefix(jti, page.Feed.Epoch+".r")
 		if n, err := strconv.ParseInt(sequence, 10, 64); isReset && err == nil && n <= page.Feed.Sequence {
 			position = max(position, n)
@@ -43,7 +58,11 @@ func (a acks) through(page storage.FeedPage) int64 {
 		if event.Sequence <= position {
 			continue
 		}
-		if event.Sequence != position+1 || hears(page.Stream, event) && !a[eventID(page.Feed.Epoch, event.Sequence)] {
+		passed := event.Sequence <= knows
+		if hears(page.Stream, event) {
+			passed = a.jtis[eventID(page.Feed.Epoch, event.Sequence)]
+		}
+		if event.Sequence != position+1 || !passed {
 			break
 		}
 		position = event.Sequence
@@ -101,6 +120,8 @@ func (s *Service) answer(page storage.FeedPage, limit int) (Answer, error) {
 				return Answer{}, err
 			}
 			a.Sets[id] = set
+		} else {
+			a.Skipped = append(a.Skipped, event.Sequence)
 		}
 		a.To = event.Sequence
 	}

@@ -46,7 +46,7 @@ const (
 // Store is what this room asks of the storage.
 type Store interface {
 	Revoked() <-chan struct{}
-	CreateStream(ctx context.Context, n storage.Stream) (storage.Stream, error)
+	CreateStream(ctx context.Context, n storage.Stream, most int) (storage.Stream, error)
 	ReadFeed(ctx context.Context, tenant, clientID, streamID string, limit int) (storage.FeedPage, error)
 	Acknowledge(ctx context.Context, tenant, clientID, streamID string, through int64, at time.Time) error
 	AskVerification(ctx context.Context, tenant, clientID, streamID, state string) error
@@ -57,6 +57,7 @@ type Store interface {
 type Options struct {
 	Issuer string // `iss`
 	Tenant string
+	Most   int // streams of one client
 	Store  Store
 	Signer tokens.Signer
 	Names  revocation.Namer
@@ -81,7 +82,7 @@ type poll struct{ replaced chan struct{} }
 
 // New checks that nothing is missing.
 func New(o Options) (*Service, error) {
-	if o.Issuer == "" || o.Tenant == "" || o.Store == nil || o.Signer == nil || o.Names == (revocation.Namer{}) || o.Now == nil ||
+	if o.Issuer == "" || o.Tenant == "" || o.Most <= 0 || o.Store == nil || o.Signer == nil || o.Names == (revocation.Namer{}) || o.Now == nil ||
 		o.After == nil || o.Log == nil {
 		return nil, errors.New("feed: every field of Options is needed")
 	}
@@ -103,8 +104,13 @@ func (s *Service) Create(ctx context.Context, clientID, description string, even
 	if len(wanted) == 0 {
 		wanted = Events()
 	}
-	return s.Store.CreateStream(ctx, storage.Stream{Tenant: s.Tenant, ID: "st_" + rand.Text(), ClientID: clientID,
-		Description: description, Events: strings.Join(wanted, " "), CreatedAt: s.Now()})
+	made, err := s.Store.CreateStream(ctx, storage.Stream{Tenant: s.Tenant, ID: "st_" + rand.Text(), ClientID: clientID,
+		Description: description, Events: strings.Join(wanted, " "), CreatedAt: s.Now()}, s.Most)
+	if errors.Is(err, storage.ErrTooMany) {
+		return made, oauth.Errorf(oauth.TooManyStreams, "this client has %d streams already, all of them polled or young; end those that are not needed "+
+			"(they end by themselves when nobody polls them for an hour), or have the issuer allow more (feed.streams_per_client)", s.Most)
+	}
+	return made, err
 }
 
 // Find gives a client's stream.
@@ -138,6 +144,7 @@ func known(err error) error {
 type Request struct {
 	MaxEvents         *int     `json:"maxEvents"` // at most so many; 0: none, the poll only acknowledges
 	ReturnImmediately bool     `json:"returnImmediately"`
+	Position          string   `json:"position"` // epoch.to of the last answer that was dealt with; may be left out
 	Ack               []string `json:"ack"`
 	SetErrs           map[string]struct {
 		Err         string `json:"err"`
@@ -145,9 +152,11 @@ type Request struct {
 	} `json:"setErrs"` // a receiver's fault, which sending again would not mend: it counts as an acknowledgement
 }
 
-// Answer is what a poll is told (RFC 8936, 2.5), and where the feed stands.
+// Answer is what a poll is told (RFC 8936, 2.5), and where the feed stands. Each sequence after From, up to To, is in Sets,
+// or in Skipped when it is another tenant's.
 type Answer struct {
 	Sets          map[string]string `json:"sets"`
+	Skipped       []int64           `json:"skipped,omitempty"`
 	MoreAvailable bool              `json:"moreAvailable"`
 	Epoch         string            `json:"epoch"`
 	From          int64             `json:"from"`
@@ -175,7 +184,7 @@ func (s *Service) Poll(ctx context.Context, clientID, id string, r Request) (Ans
 			return Answer{}, err
 		}
 		answer, err := s.answer(page, limit)
-		if err != nil || last || len(answer.Sets) > 0 {
+		if err != nil || last || len(answer.Sets) > 0 || answer.MoreAvailable {
 			return answer, err
 		}
 		select {
@@ -225,7 +234,7 @@ func (s *Service) read(ctx context.Context, clientID, id string, acked acks) (st
 				return page, known(err)
 			}
 		}
-		if page.Stream.Verify != "" && acked[verificationID(page)] {
+		if page.Stream.Verify != "" && acked.jtis[verificationID(page)] {
 			if err := s.Store.AskVerification(ctx, s.Tenant, clientID, id, ""); err != nil {
 				return page, known(err)
 			}

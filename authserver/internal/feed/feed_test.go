@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,13 +25,14 @@ type world struct {
 	issuer *grantstest.Issuer
 	feed   *feed.Service
 	waits  chan chan time.Time // one for each poll that begins
+	events int                 // made so far
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, issuer: grantstest.New(t), waits: make(chan chan time.Time, 100)}
 	var err error
-	w.feed, err = feed.New(feed.Options{Issuer: grantstest.URL, Tenant: grantstest.Tenant, Store: w.issuer.Store, Signer: w.issuer.Signer,
+	w.feed, err = feed.New(feed.Options{Issuer: grantstest.URL, Tenant: grantstest.Tenant, Most: 3, Store: w.issuer.Store, Signer: w.issuer.Signer,
 		Names: w.issuer.Names, Now: w.issuer.Clock.Now, Log: slog.New(slog.NewTextHandler(w.issuer.Log, nil)),
 		After: func(time.Duration) <-chan time.Time {
 			over := make(chan time.Time, 1)
@@ -55,9 +57,16 @@ func (w *world) stream() string {
 // revoke makes n events, of users whom nobody knows.
 func (w *world) revoke(n int) []storage.Revocation {
 	w.Helper()
+	return w.revokeIn(grantstest.Tenant, n)
+}
+
+// revokeIn does that in a tenant.
+func (w *world) revokeIn(tenant string, n int) []storage.Revocation {
+	w.Helper()
 	asked := make([]storage.Revocation, n)
 	for i := range asked {
-		asked[i] = storage.Revocation{Tenant: grantstest.Tenant, ID: fmt.Sprintf("%s %d", w.Name(), i), Kind: storage.KindUser, Target: fmt.Sprint("u", i),
+		w.events++
+		asked[i] = storage.Revocation{Tenant: tenant, ID: fmt.Sprintf("%s %d", w.Name(), w.events), Kind: storage.KindUser, Target: fmt.Sprint("u", i),
 			By: "operator", At: w.issuer.Clock.Now()}
 	}
 	done, err := w.issuer.Store.RevokeAll(w.Context(), asked)
@@ -228,6 +237,9 @@ func TestVerification(t *testing.T) {
 	}
 	answer := w.now(stream)
 	for jti, set := range answer.Sets {
+		if !regexp.MustCompile(`^`+answer.Epoch+`\.v[0-9a-f]{16}$`).MatchString(jti) || answer.From != answer.To {
+			t.Errorf("its jti is %s, from %d to %d", jti, answer.From, answer.To)
+		}
 		claims := w.issuer.Signer.Claims(t, set, oauth.TypeSecurityEvent)
 		if fmt.Sprint(claims["events"]) != fmt.Sprintf("map[%s:map[state:a state]]", feed.Verification) {
 			t.Errorf("a verification says %v", claims["events"])
@@ -240,6 +252,23 @@ func TestVerification(t *testing.T) {
 	if len(answer.Sets) != 1 {
 		t.Errorf("the stream heard %v", answer.Sets)
 	}
+}
+
+// TestReturnImmediately: such a poll does not wait; one that does not say so does.
+func TestReturnImmediately(t *testing.T) {
+	w := newWorld(t)
+	stream := w.stream()
+	w.at(w.now(stream), 0, 0)
+	answered := w.later(stream)
+	<-w.waits // the first poll's, which it did not wait for
+	over := <-w.waits
+	select {
+	case a := <-answered:
+		t.Errorf("a poll that waits was answered %+v", a)
+	default:
+	}
+	over <- time.Time{}
+	w.at(<-answered, 0, 0)
 }
 
 func TestWaiting(t *testing.T) {
@@ -298,7 +327,7 @@ func TestAnEmptyAnswerWasReadAfterItsPoll(t *testing.T) {
 	stream := w.stream()
 	deaf := deafStore{w.issuer.Store}
 	var err error
-	if w.feed, err = feed.New(feed.Options{Issuer: grantstest.URL, Tenant: grantstest.Tenant, Store: deaf, Signer: w.issuer.Signer, Names: w.issuer.Names,
+	if w.feed, err = feed.New(feed.Options{Issuer: grantstest.URL, Tenant: grantstest.Tenant, Most: 3, Store: deaf, Signer: w.issuer.Signer, Names: w.issuer.Names,
 		Now: w.issuer.Clock.Now, After: w.feed.After, Log: w.feed.Log}); err != nil {
 		t.Fatal(err)
 	}
@@ -313,54 +342,6 @@ func TestAnEmptyAnswerWasReadAfterItsPoll(t *testing.T) {
 type deafStore struct{ feed.Store }
 
 func (deafStore) Revoked() <-chan struct{} { return nil }
-
-func TestStreamsOfOthers(t *testing.T) {
-	w := newWorld(t)
-	stream := w.stream()
-	for _, c := range []struct{ client, id string }{{"catalog-gateway", stream}, {gateway, "st_unknown"}, {gateway, ""}} {
-		_, poll := w.feed.Poll(t.Context(), c.client, c.id, feed.Request{ReturnImmediately: true})
-		_, find := w.feed.Find(t.Context(), c.client, c.id)
-		for what, err := range map[string]error{"poll": poll, "find": find, "verify": w.feed.Verify(t.Context(), c.client, c.id, "s"),
-			"delete": w.feed.Delete(t.Context(), c.client, c.id)} {
-			if !oauth.IsCode(err, oauth.NotFound) {
-				t.Errorf("%s of %q by %s: %v", what, c.id, c.client, err)
-			}
-		}
-	}
-	if err := w.feed.Delete(t.Context(), gateway, stream); err != nil {
-		t.Error(err)
-	}
-	negative := -1
-	if _, err := w.feed.Poll(t.Context(), gateway, w.stream(), feed.Request{MaxEvents: &negative}); !oauth.IsCode(err, oauth.InvalidRequest) {
-		t.Errorf("maxEvents -1: %v", err)
-	}
-	if _, err := w.feed.Create(t.Context(), gateway, strings.Repeat("x", 201), nil); !oauth.IsCode(err, oauth.InvalidRequest) {
-		t.Errorf("a long description: %v", err)
-	}
-}
-
-// TestStillThere: a stream with nothing to acknowledge is noted as seen, but not at every poll.
-func TestStillThere(t *testing.T) {
-	w := newWorld(t)
-	stream := w.stream()
-	seen := func() time.Time {
-		found, err := w.feed.Find(t.Context(), gateway, stream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return found.SeenAt
-	}
-	w.issuer.Clock.Move(4 * time.Second)
-	w.now(stream)
-	if got := seen().Sub(grantstest.Start); got != 0 {
-		t.Errorf("after 4s it was seen after %v", got)
-	}
-	w.issuer.Clock.Move(2 * time.Second)
-	w.now(stream)
-	if got := seen().Sub(grantstest.Start); got != 6*time.Second {
-		t.Errorf("after 6s it was seen after %v", got)
-	}
-}
 
 // TestKeysOf: the header of an introspection and the events name the same thing by the same key.
 func TestKeysOf(t *testing.T) {

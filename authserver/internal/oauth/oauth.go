@@ -72,6 +72,7 @@ const (
 	ServerError             = "server_error"
 	NotFound                = "not_found"
 	KeyReused               = "idempotency_key_reused"
+	TooManyStreams          = "too_many_streams"
 )
 
 // Error is a refusal that may be told to the other side. Whatever is not an Error is told as server_error with a

@@ -157,7 +157,8 @@ func (r *rooms) makeServices() error {
 		return err
 	}
 	if r.feed, err = feed.New(feed.Options{
-		Issuer: r.Config.Issuer, Tenant: r.tenant, Store: r.store, Signer: r.ring, Names: r.names, Now: r.Now, After: time.After, Log: r.Log,
+		Issuer: r.Config.Issuer, Tenant: r.tenant, Most: r.Config.Feed.StreamsPerClient, Store: r.store, Signer: r.ring, Names: r.names,
+		Now: r.Now, After: time.After, Log: r.Log,
 	}); err != nil {
 		return err
 	}

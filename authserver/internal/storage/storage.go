@@ -19,6 +19,8 @@ var (
 	ErrConsumed = errors.New("storage: consumed already")
 	// ErrEnded: the grant, session or token it depends on is revoked, expired, or erased.
 	ErrEnded = errors.New("storage: ended")
+	// ErrTooMany: there are as many as there may be.
+	ErrTooMany = errors.New("storage: too many")
 	// ErrUnavailable: the store could not answer or could not make the write durable; nothing may be told as done.
 	ErrUnavailable = errors.New("storage: unavailable")
 )
@@ -208,6 +210,9 @@ type Stream struct {
 	CreatedAt   time.Time
 	SeenAt      time.Time // its last poll, to a few seconds
 }
+
+// UnpolledFor is how old a stream is that was never polled before it may make way for another one.
+const UnpolledFor = time.Minute
 
 // FeedPage is what one read found for a stream: the revocations after its position, in order, and where the feed stood then.
 type FeedPage struct {

@@ -30,6 +30,7 @@ var statuses = map[string]int{
 	oauth.AccessDenied:           http.StatusForbidden,
 	oauth.NotFound:               http.StatusNotFound,
 	oauth.KeyReused:              http.StatusUnprocessableEntity,
+	oauth.TooManyStreams:         http.StatusConflict, // SSF 1.0, 8.1.1.1
 	oauth.TemporarilyUnavailable: http.StatusServiceUnavailable,
 	oauth.ServerError:            http.StatusInternalServerError,
 }

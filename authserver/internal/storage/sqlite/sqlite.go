@@ -4,8 +4,8 @@
 // process and a power cut, as far as the disk keeps what it says it synced. And writers share commits: one goroutine
 // takes all writes that wait, gives each its own savepoint, and commits them together (see writer).
 //
-// It does not promise that two processes may serve from one file: SQLite's locks keep the file sound, but a second
-// process would wait for the first one's commits. One issuer, one file.
+// Two processes may not serve from one file: the second one is refused (ErrInUse). Other programs may read it, and SQLite's own
+// locks keep it sound. One issuer, one file.
 package sqlite
 
 import (
@@ -28,9 +28,13 @@ type Options struct {
 	Logger *slog.Logger // required
 }
 
+// ErrInUse: another process has the database open.
+var ErrInUse = errors.New("an issuer has it open; one issuer, one file: stop that one first")
+
 // Store is the open database. It is safe for concurrent use.
 type Store struct {
 	path    string
+	lock    *os.File
 	reads   *sql.DB // point reads: many, short
 	lists   *sql.DB // lists: few, long; they never take a connection from the point reads
 	writes  *sql.DB // one connection, the writer's
@@ -43,8 +47,8 @@ type Store struct {
 }
 
 // Open opens the database, makes it if missing, and brings its tables up to date. It refuses a file whose tables are
-// newer than this program knows.
-func Open(ctx context.Context, options Options) (*Store, error) {
+// newer than this program knows, and one that is open elsewhere (ErrInUse).
+func Open(ctx context.Context, options Options) (_ *Store, err error) {
 	if options.Path == "" {
 		return nil, errors.New("sqlite: no path given")
 	}
@@ -59,6 +63,14 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
 	s := &Store{path: path, changed: newChanges()}
+	if s.lock, err = lockFile(path); err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.lock.Close())
+		}
+	}()
 	if s.writes, err = open(path, 1, writePragmas()); err != nil {
 		return nil, err
 	}
@@ -87,7 +99,11 @@ func (s *Store) Close() error {
 	err := s.tokens.close()
 	s.point.close()
 	s.listing.close()
-	return fault(errors.Join(err, s.found.Close(), s.reads.Close(), s.lists.Close(), s.writes.Close()))
+	err = fault(errors.Join(err, s.found.Close(), s.reads.Close(), s.lists.Close(), s.writes.Close()))
+	if unlocked := s.lock.Close(); !errors.Is(unlocked, os.ErrClosed) { // Close may be called twice
+		err = errors.Join(err, unlocked)
+	}
+	return err
 }
 
 // Ping tells whether the database can be read.

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -38,6 +39,41 @@ func TestControls(t *testing.T) {
 				t.Errorf("with the protection taken out the test ended with %v and without %q:\n%s", err, control.message, out)
 			}
 		})
+	}
+}
+
+// TestOneProcessOneFile: a database that is open is refused, by whatever name, until it is closed.
+func TestOneProcessOneFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "issuer.db")
+	open := func(path string) (*sqlite.Store, error) {
+		return sqlite.Open(t.Context(), sqlite.Options{Path: path, Logger: slog.New(slog.DiscardHandler)})
+	}
+	first, err := open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, link} {
+		if second, err := open(name); !errors.Is(err, sqlite.ErrInUse) {
+			t.Errorf("%s was opened a second time: %v, %v", name, second, err)
+		}
+	}
+	if err := first.Ping(t.Context()); err != nil {
+		t.Errorf("the first is disturbed: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := open(link)
+	if err != nil {
+		t.Fatalf("after it was closed: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

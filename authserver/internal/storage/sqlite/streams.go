@@ -26,10 +26,15 @@ func (r *streamRow) read() storage.Stream {
 	return r.stream
 }
 
-// CreateStream adds a stream that begins where the feed stands, and gives it back with that position.
-func (s *Store) CreateStream(ctx context.Context, n storage.Stream) (storage.Stream, error) {
+// CreateStream adds a stream that begins where the feed stands, and gives it back with that position. A client has most of
+// them: when it has, the oldest that was never polled makes way if it is storage.UnpolledFor old, or else it fails with
+// storage.ErrTooMany.
+func (s *Store) CreateStream(ctx context.Context, n storage.Stream, most int) (storage.Stream, error) {
 	var began int64
 	err := s.writer.do(ctx, func(tx *statements) error {
+		if err := makeWay(tx, n, most); err != nil {
+			return err
+		}
 		return tx.row(context.Background(), `INSERT INTO streams (tenant, id, client_id, description, events, verify, began, position, created_at, seen_at)
 			SELECT ?1, ?2, ?3, ?4, ?5, '', sequence, sequence, ?6, ?6 FROM feed RETURNING began`,
 			[]any{n.Tenant, n.ID, n.ClientID, n.Description, n.Events, millis(n.CreatedAt)}, &began)
@@ -39,6 +44,25 @@ func (s *Store) CreateStream(ctx context.Context, n storage.Stream) (storage.Str
 	}
 	n.Began, n.Position, n.SeenAt, n.Verify = began, began, n.CreatedAt, ""
 	return n, nil
+}
+
+// makeWay sees to it that there is room for one more stream of a client.
+func makeWay(tx *statements, n storage.Stream, most int) error {
+	var there int
+	if err := tx.row(context.Background(), `SELECT count(*) FROM streams WHERE tenant = ?1 AND client_id = ?2`, []any{n.Tenant, n.ClientID}, &there); err != nil {
+		return err
+	}
+	surplus := there - most + 1
+	if surplus <= 0 {
+		return nil
+	}
+	gone, err := tx.exec(`DELETE FROM streams WHERE num IN (SELECT num FROM streams WHERE tenant = ?1 AND client_id = ?2
+		AND seen_at = created_at AND created_at <= ?3 ORDER BY created_at, num LIMIT ?4)`,
+		n.Tenant, n.ClientID, millis(n.CreatedAt.Add(-storage.UnpolledFor)), surplus)
+	if err == nil && gone < int64(surplus) {
+		err = storage.ErrTooMany
+	}
+	return err
 }
 
 // feedAfter reads a stream, the feed and the stream's next revocations in one statement, so that they are of one moment.

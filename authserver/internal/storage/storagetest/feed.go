@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,12 +15,14 @@ func testFeed(t *testing.T, open func(*testing.T) Store) {
 		"a stream begins at the present": testStreamBegins,
 		"pages and acknowledgements":     testFeedPages,
 		"nobody reads another's stream":  testStreamOwners,
+		"pages have all tenants'":        testFeedTenants,
 		"who has applied what":           testApplied,
 		"waiting for a revocation":       testRevoked,
 		"no holes, no late rows":         testSequence,
 		"a token is read with the feed":  testReadWithFeed,
 		"a restored database":            testEpoch,
 		"streams that nobody polls":      testStreamSweep,
+		"as many streams as may be":      testStreamBound,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -28,9 +31,50 @@ func testFeed(t *testing.T, open func(*testing.T) Store) {
 func newStream(t *testing.T, s Store, id string) storage.Stream {
 	t.Helper()
 	made, err := s.CreateStream(t.Context(), storage.Stream{Tenant: tenant, ID: id, ClientID: "gateway", Description: "replica " + id,
-		Events: "a b", CreatedAt: start})
+		Events: "a b", CreatedAt: start}, 100)
 	must(t, err)
 	return made
+}
+
+// testStreamBound: a client has so many streams. One that was never polled makes way, the oldest first; one that is polled,
+// is young, or is another's does not.
+func testStreamBound(t *testing.T, s Store) {
+	create := func(id string, whose storage.Stream, at time.Duration, most int) error {
+		whose.ID, whose.Events, whose.CreatedAt = id, "a", start.Add(at)
+		_, err := s.CreateStream(t.Context(), whose, most)
+		return err
+	}
+	mine := storage.Stream{Tenant: tenant, ClientID: "gateway"}
+	for n, id := range []string{"polled", "oldest", "older"} {
+		must(t, create(id, mine, time.Duration(n)*time.Second, 3))
+	}
+	must(t, s.Acknowledge(t.Context(), tenant, "gateway", "polled", 0, start.Add(10*time.Second)))
+	must(t, create("another client's", storage.Stream{Tenant: tenant, ClientID: "other"}, 0, 1))
+	must(t, create("another tenant's", storage.Stream{Tenant: "other", ClientID: "gateway"}, 0, 1))
+	there := func(want ...string) {
+		t.Helper()
+		list, _, err := s.Streams(t.Context(), tenant)
+		must(t, err)
+		var ids []string
+		for _, stream := range list {
+			if stream.ClientID == "gateway" {
+				ids = append(ids, stream.ID)
+			}
+		}
+		slices.Sort(ids)
+		same(t, "streams", ids, want)
+	}
+	wantError(t, "all are young", create("new", mine, storage.UnpolledFor-time.Millisecond, 3), storage.ErrTooMany)
+	there("older", "oldest", "polled")
+	must(t, create("new", mine, storage.UnpolledFor+2*time.Second, 3))
+	there("new", "older", "polled")
+	must(t, create("newer", mine, storage.UnpolledFor+2*time.Second, 3))
+	there("new", "newer", "polled")
+	wantError(t, "one is polled, the others are young", create("newest", mine, storage.UnpolledFor+3*time.Second, 3), storage.ErrTooMany)
+	wantError(t, "less are allowed now, and not enough can make way", create("newest", mine, 2*storage.UnpolledFor+2*time.Second, 1), storage.ErrTooMany)
+	there("new", "newer", "polled")
+	must(t, create("newest", mine, 2*storage.UnpolledFor+2*time.Second, 2))
+	there("newest", "polled")
 }
 
 // revokeUser makes one event.
@@ -88,6 +132,24 @@ func testFeedPages(t *testing.T, s Store) {
 	page = readFeed(t, s, "one", 10)
 	same(t, "position after an older acknowledgement", page.Stream.Position, all[2].Sequence)
 	same(t, "seen after an older acknowledgement", page.Stream.SeenAt, later)
+}
+
+// testFeedTenants: a page has no holes where other tenants revoked, and says whose each revocation is. So a transmitter can
+// tell what it leaves out.
+func testFeedTenants(t *testing.T, s Store) {
+	newStream(t, s, "one")
+	var all []storage.Revocation
+	for i, whose := range []string{tenant, "other", "other", tenant, "third"} {
+		done, err := s.Revoke(t.Context(), storage.Revocation{Tenant: whose, ID: fmt.Sprint("revocation ", i), Kind: storage.KindUser, Target: "u", By: "operator", At: start})
+		must(t, err)
+		if done.Sequence != int64(i+1) {
+			t.Errorf("revocation %d has sequence %d", i, done.Sequence)
+		}
+		all = append(all, done)
+	}
+	same(t, "all", readFeed(t, s, "one", 10).Events, all)
+	must(t, s.Acknowledge(t.Context(), tenant, "gateway", "one", 2, start))
+	same(t, "what is left", readFeed(t, s, "one", 2).Events, all[2:4])
 }
 
 func testStreamOwners(t *testing.T, s Store) {

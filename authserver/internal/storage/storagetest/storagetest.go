@@ -38,7 +38,7 @@ type Store interface {
 
 	Revoked() <-chan struct{}
 	FeedPosition(ctx context.Context) (storage.Position, error)
-	CreateStream(ctx context.Context, n storage.Stream) (storage.Stream, error)
+	CreateStream(ctx context.Context, n storage.Stream, most int) (storage.Stream, error)
 	ReadFeed(ctx context.Context, tenant, clientID, streamID string, limit int) (storage.FeedPage, error)
 	Acknowledge(ctx context.Context, tenant, clientID, streamID string, through int64, at time.Time) error
 	AskVerification(ctx context.Context, tenant, clientID, streamID, state string) error

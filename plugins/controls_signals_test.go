@@ -1,0 +1,39 @@
+package plugins_test
+
+import "testing"
+
+// signalControls are faults in what a gateway makes of a foreign issuer's feed, and the tests that must see them.
+var signalControls = []control{
+	{"another's user is ours", "feed/subjects.go", `s.Format == "iss_sub" && s.Issuer == issuer`, `s.Format == "iss_sub"`, "TestSubjects"},
+	{"an address names nobody", "feed/subjects.go", "	return keys, len(keys) > 0\n}\n\n// endedBefore", "	return keys, true\n}\n\n// endedBefore", "TestSubjects"},
+	{"who does not say the session has none", "feed/subjects.go", "			keys = append(keys, subjectKey(kindSession, \"\"))\n", "", "TestSubjects"},
+	{"who does not say the user is nobody", "feed/subjects.go", `subjectKey(kindUser, user), subjectKey(kindUser, "")`, "subjectKey(kindUser, user)", "TestSubjects"},
+	{"the second of the event is not ended", "feed/subjects.go", "+ uint64(skew/time.Second) + 1", "+ uint64(skew/time.Second)", "TestEndedBefore"},
+	{"clocks do not differ", "feed/subjects.go", "+ uint64(skew/time.Second) + 1", "+ 1", "TestEndedBefore"},
+	{"an event without a time ends nothing", "feed/subjects.go", "		return math.MaxInt64\n", "		return 0\n", "TestEndedBefore"},
+	{"the tenant of an event is its user's", "feed/subjects.go", "if len(keys) == 0 && tenant", "if tenant", "TestSubjects"},
+	{"fresh without proof", "feed/foreign.go", "case f.foreign.proven:", "case true:", "TestForeignFreshness"},
+	{"a proof that does not come changes nothing", "feed/foreign.go", `case f.foreign.state != "" && late:`, "case false && late:", "TestForeignFreshness"},
+	{"a proof is believed again when asked for", "feed/foreign.go", "		f.foreign.proven = false // the one before has not come\n", "", "TestForeignFreshness"},
+	{"any state is a proof", "feed/foreign.go", `said.State != "" && said.State == f.foreign.state`, "true", "TestForeignFreshness"},
+	{"a stopped stream is heard", "feed/foreign.go", "	case f.foreign.paused:\n", "", "TestForeignFreshness"},
+	{"half of what there is counts as all", "feed/foreign.go", "	case a.More:\n		return hastyPause, nil\n", "", "TestForeignFreshness"},
+	{"what has no key yet is acknowledged, abroad", "feed/foreign.go", "	if errors.Is(err, ErrUndecided) {\n", "	if false {\n", "TestForeignFreshness"},
+	{"a forged event is passed over, abroad", "feed/foreign.go", "		f.forgetForeign(\"an event could not be used\") // it may have been a revocation\n", "", "TestForeignEvents"},
+	{"events of another issuer count, abroad", "feed/foreign.go", "case c.Issuer != f.cfg.Issuer:", "case false:", "TestForeignEvents"},
+	{"events for another count, abroad", "feed/foreign.go", "case !slices.ContainsFunc(c.Audience, meant):", "case false && !slices.ContainsFunc(c.Audience, meant):", "TestForeignEvents"},
+	{"an event under another's id counts, abroad", "feed/foreign.go", "case c.ID != id:", "case false:", "TestForeignEvents"},
+	{"only revocations count", "feed/foreign.go", "	keys, known := subjectKeys(", "	if name != eventRevoked {\n\t\treturn\n\t}\n	keys, known := subjectKeys(", "TestForeignEvents"},
+	{"a login ends a token", "feed/foreign.go", "case eventEstablished, eventPresented:", "case eventPresented:", "TestForeignEvents"},
+	{"who cannot be told apart is nobody", "feed/foreign.go", "		f.forgetForeign(\"an event is about somebody who cannot be told apart here\")\n", "", "TestForeignEvents"},
+	{"the transmitter chooses where tokens go", "feed/foreign.go", "one.Host == other.Host", "true", "TestForeignStreamsThatAreNotUsed"},
+	{"a stream without revocations will do", "feed/foreign.go", "case !slices.Contains(made.Delivered, eventRevoked):", "case false:", "TestForeignStreamsThatAreNotUsed"},
+	{"a refused token is kept", "feed/wire.go", "		f.authorization = \"\" // the next step gets another token\n", "", "TestForeignTokenEnds"},
+	{"a new stream forgets nothing", "feed/foreign.go", "	f.state.Forget(foreignEpoch, 0, f.cfg.Now())\n", "", "TestAForeignStreamThatIsGone"},
+	{"the secret goes where it was not to go", "feed/foreign.go", "	if !f.cfg.Foreign.SecretInForm {\n", "	if true {\n", "TestForeignWire"},
+	{"what an event named is kept again", "phantomtoken/revocation.go", " && (!s.feed.Foreign() || s.feed.Untouched(l.on.reaches))", "", "TestAForeignEventEndsAHit"},
+	{"where the feed stood is looked up too late", "phantomtoken/revocation.go", "position, known := found.at, found.placed", "position, known := s.feed.Here()", "TestAForeignAnswerThatAnEventOvertakes"},
+	{"a sid that is no text is none", "phantomtoken/revocation.go", `		return revocation{fault: errors.New("its sub, sid or tenant is no text")}` + "\n", "		_, c = errors.New, namedClaims{}\n", "TestWhatAForeignTokenDoesNotSay"},
+}
+
+func TestSignalControls(t *testing.T) { runControls(t, signalControls) }

@@ -1,0 +1,331 @@
+package feed
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Foreign is how a transmitter is spoken to that is not phantomgate's: Shared Signals (SSF 1.0) with CAEP events, polled
+// (RFC 8936), and none of what our own issuer adds to that. All of it is required.
+type Foreign struct {
+	// TokenEndpoint is where a bearer token is got by client credentials (RFC 6749 section 4.4), for Scope; SecretInForm
+	// sends id and secret in the form there, in place of HTTP Basic.
+	TokenEndpoint, Scope string
+	SecretInForm         bool
+	// VerificationEndpoint is where the transmitter is asked for a verification event (SSF 1.0 section 8.1.4).
+	VerificationEndpoint string
+}
+
+const (
+	eventStreamUpdated = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"
+	eventEstablished   = "https://schemas.openid.net/secevent/caep/event-type/session-established"
+	eventPresented     = "https://schemas.openid.net/secevent/caep/event-type/session-presented"
+	eventClaimsChange  = "https://schemas.openid.net/secevent/caep/event-type/token-claims-change"
+	eventCredential    = "https://schemas.openid.net/secevent/caep/event-type/credential-change"
+
+	// foreignEpoch names the time in which the events of a foreign transmitter are counted here: it has no count itself.
+	foreignEpoch = "foreign"
+	// pollEvery is how often it is asked. A poll that waits would hear an event sooner; but how long a transmitter lets it
+	// wait is not ours to say, and an answer is only as fresh as its question.
+	pollEvery = time.Second
+	// proofEvery is how often a verification event is asked for, unless the transmitter wants it less often; proofWait how
+	// long it may take to come.
+	proofEvery = 30 * time.Second
+	proofWait  = 10 * time.Second
+)
+
+// foreign is what is known of a foreign transmitter's stream. It belongs to the Feed's goroutine.
+type foreign struct {
+	poll      string // the address of polls
+	audience  []string
+	paused    bool
+	every     time.Duration // proofEvery, or longer
+	state     string        // of the verification event that was asked for last
+	asked     time.Time     // when that was; zero before the first
+	proven    bool          // and it has come
+	tokenEnds time.Time     // zero: not known
+}
+
+// stepForeign polls the stream once, with what must be done before: a token, a stream, a verification event.
+func (f *Feed) stepForeign() (pause time.Duration, err error) {
+	now := f.cfg.Now()
+	if ends := f.foreign.tokenEnds; f.authorization == "" || !ends.IsZero() && !now.Before(ends) {
+		if err := f.login(); err != nil {
+			return 0, err
+		}
+	}
+	if f.id == "" {
+		if err := f.subscribe(); err != nil {
+			return 0, err
+		}
+	}
+	if asked := f.foreign.asked; asked.IsZero() || now.Sub(asked) >= f.foreign.every {
+		if err := f.askProof(now); err != nil {
+			return 0, err
+		}
+	}
+	return f.hear(f.cfg.Now())
+}
+
+// login gets a bearer token.
+func (f *Feed) login() error {
+	f.authorization = ""
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {f.cfg.Foreign.Scope}}
+	if f.cfg.Foreign.SecretInForm {
+		form.Set("client_id", f.cfg.ClientID)
+		form.Set("client_secret", f.cfg.ClientSecret)
+	}
+	ctx, cancel := context.WithTimeout(f.ctx, f.cfg.PollTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.cfg.Foreign.TokenEndpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	if !f.cfg.Foreign.SecretInForm {
+		req.Header.Set("Authorization", basic(f.cfg.ClientID, f.cfg.ClientSecret))
+	}
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, mostBody))
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Token   string `json:"access_token"`
+		Type    string `json:"token_type"`
+		Expires int64  `json:"expires_in"`
+	}
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("the token endpoint answered %d: there is no token for the feed; check the client id, its secret and issuer.feedScope", resp.StatusCode)
+	case json.Unmarshal(data, &answer) != nil || answer.Token == "" || !strings.EqualFold(answer.Type, "Bearer"):
+		return errors.New("the token endpoint answered without a bearer token")
+	}
+	f.authorization, f.foreign.tokenEnds = "Bearer "+answer.Token, time.Time{}
+	if answer.Expires > 0 { // a new one is got a little before
+		f.foreign.tokenEnds = f.cfg.Now().Add(time.Duration(min(answer.Expires, 1<<31)) * time.Second * 9 / 10)
+	}
+	return nil
+}
+
+// subscribe makes the stream. What was cached before is forgotten: nobody has told what happened until now.
+func (f *Feed) subscribe() error {
+	var made struct {
+		ID        string   `json:"stream_id"`
+		Issuer    string   `json:"iss"`
+		Audience  audience `json:"aud"`
+		Delivery  delivery `json:"delivery"`
+		Delivered []string `json:"events_delivered"`
+		Interval  int64    `json:"min_verification_interval"` // seconds
+	}
+	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint,
+		newStream{delivery{Method: pollDelivery}, []string{eventRevoked, eventClaimsChange, eventCredential}, f.cfg.Description}, &made)
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusConflict:
+		return errors.New("the transmitter has a stream of this client already and allows no other: end that one, and give each gateway replica a client of its own")
+	case status != http.StatusCreated:
+		return fmt.Errorf("making a stream was answered %d", status)
+	case made.ID == "" || len(made.ID) > mostStreamID || len(made.Audience) == 0:
+		return errors.New("the new stream has no usable stream_id and aud")
+	case made.Issuer != f.cfg.Issuer:
+		return errors.New("the new stream is of another iss than issuer.issuer")
+	case made.Delivery.Method != pollDelivery || !sameOrigin(made.Delivery.URL, f.cfg.Endpoint):
+		return errors.New("the new stream is not polled at the host of issuer.feedEndpoint: a token is sent nowhere else")
+	case !slices.Contains(made.Delivered, eventRevoked):
+		return errors.New("the transmitter would not tell when a session is revoked (events_delivered)")
+	}
+	every := max(proofEvery, time.Duration(min(max(made.Interval, 0), 1<<31))*time.Second)
+	f.foreign = foreign{poll: made.Delivery.URL, audience: made.Audience, every: every, tokenEnds: f.foreign.tokenEnds}
+	f.stream = stream{id: made.ID, placed: true, epoch: foreignEpoch, failed: f.failed}
+	f.state.Forget(foreignEpoch, 0, f.cfg.Now())
+	return nil
+}
+
+type delivery struct {
+	Method string `json:"method"`
+	URL    string `json:"endpoint_url,omitempty"`
+}
+
+type newStream struct {
+	Delivery    delivery `json:"delivery"`
+	Events      []string `json:"events_requested"`
+	Description string   `json:"description,omitempty"`
+}
+
+func sameOrigin(a, b string) bool {
+	one, errA := url.Parse(a)
+	other, errB := url.Parse(b)
+	return errA == nil && errB == nil && one.Scheme == other.Scheme && one.Host == other.Host && one.User == nil
+}
+
+// askProof asks for a verification event: when it comes down the stream, the stream does bring what the transmitter sends.
+func (f *Feed) askProof(now time.Time) error {
+	state := rand.Text()
+	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Foreign.VerificationEndpoint, struct {
+		StreamID string `json:"stream_id"`
+		State    string `json:"state"`
+	}{f.id, state}, nil)
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusNotFound:
+		return errNoStream
+	case status != http.StatusNoContent && status != http.StatusOK:
+		return fmt.Errorf("asking for a verification event was answered %d", status)
+	}
+	if f.foreign.state != "" {
+		f.foreign.proven = false // the one before has not come
+	}
+	f.foreign.state, f.foreign.asked = state, now
+	return nil
+}
+
+// hear polls the stream. An answer makes the feed fresh when there is no more to come, the stream is not paused, and its
+// last verification event has come, or is not late yet.
+func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
+	var a struct {
+		Sets map[string]string `json:"sets"`
+		More bool              `json:"moreAvailable"`
+	}
+	asked := request{MaxEvents: mostEvents, ReturnImmediately: true, Ack: f.acks, SetErrs: f.errs}
+	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.foreign.poll, asked, &a)
+	switch {
+	case err != nil:
+		return 0, err
+	case status == http.StatusNotFound:
+		return 0, errNoStream
+	case status != http.StatusOK:
+		return 0, fmt.Errorf("a poll was answered %d", status)
+	case a.Sets == nil:
+		return 0, errors.New("a poll's answer lacks sets")
+	}
+	f.acks, f.errs = nil, nil
+	for _, id := range slices.Sorted(maps.Keys(a.Sets)) {
+		if err := f.takeForeign(id, a.Sets[id]); err != nil {
+			return 0, err
+		}
+	}
+	switch late := sent.Sub(f.foreign.asked) >= proofWait; {
+	case a.More:
+		return hastyPause, nil
+	case f.foreign.paused:
+	case f.foreign.state != "" && late:
+		return 0, errors.New("the transmitter's verification event does not come: what it sends may not come either")
+	case f.foreign.proven:
+		f.state.Heard(sent)
+	default:
+		return pollSoon, nil // the first verification event is on its way
+	}
+	if len(a.Sets) > 0 {
+		return pollSoon, nil // to acknowledge them
+	}
+	return pollEvery, nil
+}
+
+// pollSoon is how soon a stream is polled again on which something is under way.
+const pollSoon = 100 * time.Millisecond
+
+// takeForeign applies one event. An error says that this could not be done now: then it is not acknowledged.
+func (f *Feed) takeForeign(id, raw string) error {
+	claims, err := f.cfg.Verifier.SecurityEvent(f.ctx, raw)
+	if errors.Is(err, ErrUndecided) {
+		return fmt.Errorf("an event waits for its key: %w", err)
+	}
+	code := "authentication_failed"
+	var c setClaims
+	if err == nil {
+		code = "invalid_request"
+		c, err = f.readForeign(id, claims)
+	}
+	if err != nil {
+		f.cfg.Logger.Error("an event of the transmitter's stream is not its own, or not for this gateway", "event", id, "error", err)
+		if f.errs == nil {
+			f.errs = map[string]fault{}
+		}
+		f.errs[id] = fault{code, "it could not be used"}
+		f.forgetForeign("an event could not be used") // it may have been a revocation
+		return nil
+	}
+	for name, event := range c.Events {
+		f.applyForeign(name, event, c)
+	}
+	f.acks = append(f.acks, id)
+	return nil
+}
+
+// readForeign checks the claims of the SET that was announced by this id.
+func (f *Feed) readForeign(id string, claims json.RawMessage) (c setClaims, err error) {
+	meant := func(one string) bool { return slices.Contains(f.foreign.audience, one) }
+	switch {
+	case json.Unmarshal(claims, &c) != nil:
+		err = errors.New("its claims are not those of an event")
+	case c.Issuer != f.cfg.Issuer:
+		err = errors.New("its iss is another")
+	case !slices.ContainsFunc(c.Audience, meant):
+		err = errors.New("its aud is another")
+	case c.ID != id:
+		err = errors.New("its jti is another")
+	case len(c.Events) == 0:
+		err = errors.New("it says nothing")
+	}
+	return c, err
+}
+
+// applyForeign applies one event of a SET. Those about the stream itself aside, and a session that began or is used, each is
+// taken to end what it is about: to be wrong in that costs a question to the issuer.
+func (f *Feed) applyForeign(name string, event json.RawMessage, c setClaims) {
+	var said struct {
+		State  string `json:"state"`
+		Status string `json:"status"`
+	}
+	switch name {
+	case eventVerification:
+		if json.Unmarshal(event, &said) == nil && said.State != "" && said.State == f.foreign.state {
+			f.foreign.state, f.foreign.proven = "", true
+		}
+		return
+	case eventStreamUpdated:
+		paused := json.Unmarshal(event, &said) != nil || said.Status != "enabled"
+		if f.foreign.paused = paused; paused {
+			f.cfg.Logger.Warn("the transmitter has stopped the revocation feed; the issuer is asked about every request")
+			f.state.Lose()
+		} else {
+			f.forgetForeign("the stream had been stopped")
+		}
+		return
+	case eventEstablished, eventPresented:
+		return
+	}
+	keys, known := subjectKeys(c.Subject, f.cfg.Issuer)
+	if !known {
+		f.forgetForeign("an event is about somebody who cannot be told apart here")
+		return
+	}
+	for _, key := range keys {
+		f.applied++
+		f.state.Apply(f.applied, key, endedBefore(event, c.IssuedAt), f.cfg.Now())
+	}
+}
+
+func (f *Feed) forgetForeign(reason string) {
+	f.cfg.Logger.Warn("everything cached was forgotten", "reason", reason)
+	f.applied++
+	f.state.Forget(foreignEpoch, f.applied, f.cfg.Now())
+}
