@@ -356,6 +356,7 @@ func TestCacheMachineControls(t *testing.T) {
 	for _, f := range []fault{
 		{"a hit is not held against the feed", "plugins/phantomtoken/store.go", "if !st.feed.Holds(read, entry[reachesAt:acrAt]) {", "if _ = read; false {"},
 		{"an answer in flight counts as read when it comes", "plugins/feed/state.go", "return Position{s.era.Load(), sequence},", "return Position{s.era.Load(), max(sequence, s.applied.Load())},"},
+		{"an overtaken answer is passed on", "plugins/phantomtoken/phantomtoken.go", "if l.followed && !s.vouched(l) {", "if false {"},
 		{"silence is fresh", "plugins/feed/state.go", "heard != never && int64(now.Sub(s.began))-heard <= int64(longest)", "heard != never"},
 		{"nothing is forgotten", "plugins/feed/events.go", "	f.state.Forget(a.Epoch, *a.To, f.cfg.Now())\n", "	if !f.placed {\n		f.state.Forget(a.Epoch, *a.To, f.cfg.Now())\n	}\n	f.state.Skip(*a.To)\n"},
 		{"nothing is cached", "plugins/phantomtoken/phantomtoken.go", "(l.followed || s.feed == nil) && ", "false && "},
