@@ -79,7 +79,10 @@ func newCaddy(ctx context.Context, i *issuer, name string) (*replica, error) {
 	}
 	c.env = append(os.Environ(), "PORT="+port, "DATA_DIR="+dir, "ISSUER=http://"+i.addr, "ISSUER_URL="+between,
 		"GATEWAY_SECRET=gateway-demo-secret", "MAX_STALENESS="+i.lab.staleness.String())
-	return &replica{name, c.link, c}, c.start(ctx)
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(err, c.stop())
+	}
+	return &replica{name, c.link, c}, nil
 }
 
 // serve puts the link between the process and the issuer.
