@@ -206,7 +206,22 @@ func (w *worker) revoke() {
 	if !ok {
 		return
 	}
+	if reach, target := w.family(); reach != "" && w.random.IntN(8) == 0 {
+		w.end(reach, target)
+		return
+	}
 	w.end(w.choose(picked))
+}
+
+// family is a grant, named by a refresh reference that somebody else may be using just now.
+func (w *worker) family() (reach, target string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.refreshes) == 0 {
+		return "", ""
+	}
+	r := w.refreshes[w.random.IntN(len(w.refreshes))]
+	return "grant " + r.grant, `{"token":"` + r.reference + `"}`
 }
 
 // end has an operator revoke.
