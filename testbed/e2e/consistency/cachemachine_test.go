@@ -1,10 +1,13 @@
 package consistency
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +27,7 @@ const (
 type machine struct {
 	t       *testing.T
 	issuer  *plugintest.Issuer
+	way     *way
 	config  gateway.Config
 	gateway *gateway.Gateway
 	ahead   atomic.Int64 // of the gateway's clock, in nanoseconds
@@ -73,7 +77,8 @@ func TestCacheMachine(t *testing.T) {
 }
 
 func newMachine(t *testing.T) *machine {
-	m := &machine{t: t, issuer: plugintest.NewIssuer(t)}
+	m := &machine{t: t, issuer: plugintest.NewIssuer(t), way: &way{network: &http.Transport{}}}
+	m.way.open()
 	suite := plugintest.NewConfig(m.issuer.URL)
 	delete(suite.Issuer, "noFeed")
 	suite.Cache = map[string]any{"maxAge": cacheAge.String(), "maxStaleness": staleness.String()}
@@ -91,7 +96,7 @@ func (m *machine) now() time.Time { return time.Now().Add(time.Duration(m.ahead.
 func (m *machine) start() {
 	m.t.Helper()
 	var err error
-	if m.gateway, err = gateway.New(m.config, gateway.Options{Logger: slog.New(slog.DiscardHandler), Now: m.now}); err != nil {
+	if m.gateway, err = gateway.New(m.config, gateway.Options{Logger: slog.New(slog.DiscardHandler), Transport: m.way, Now: m.now}); err != nil {
 		m.t.Fatal(err)
 	}
 	m.settle()
@@ -103,6 +108,39 @@ func (m *machine) end() {
 		m.t.Error(err)
 	}
 	m.issuer.Down()
+	m.way.network.CloseIdleConnections()
+}
+
+// way leads to the issuer, and can be closed as if nobody listened there. (One that gave up its port might not get it again.)
+type way struct {
+	network *http.Transport
+
+	mu    sync.Mutex
+	ctx   context.Context // ends when the way is closed
+	close func()
+}
+
+func (w *way) open() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ctx, w.close = context.WithCancel(context.Background())
+}
+
+// RoundTrip sends a request. One that is under way when the way is closed breaks.
+func (w *way) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	opened := w.ctx
+	w.mu.Unlock()
+	if opened.Err() != nil {
+		return nil, errors.New("nobody listens there")
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	context.AfterFunc(opened, cancel)
+	resp, err := w.network.RoundTrip(r.WithContext(ctx))
+	if err != nil && opened.Err() != nil {
+		return nil, errors.New("the connection broke")
+	}
+	return resp, err
 }
 
 func (m *machine) heard() bool { return m.silence == nil && !m.down }
@@ -293,7 +331,7 @@ func (m *machine) goDown(r *rapid.T) {
 		r.Skip("it is not heard")
 	}
 	m.down, m.since = true, m.now()
-	m.issuer.Down()
+	m.way.close()
 }
 
 func (m *machine) comeUp(r *rapid.T) {
@@ -303,7 +341,7 @@ func (m *machine) comeUp(r *rapid.T) {
 		}
 		return
 	}
-	m.issuer.Up(m.t)
+	m.way.open()
 	m.down = false
 	m.ahead.Add(int64(2 * time.Second)) // a pause of the breaker is over
 	m.settle()
