@@ -94,6 +94,8 @@ func (v *verifier) verify(ctx context.Context, raw string, ask *Ask) (policy.Fac
 	switch {
 	case undecided(keyErr):
 		return policy.Facts{}, keyErr // the key could not be had; that says nothing about the token
+	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued), errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenExpired):
+		return policy.Facts{}, fmt.Errorf("%w: %w: the clocks of issuer and gateway differ, or it answers with old JWTs", ErrIssuer, err)
 	case err != nil:
 		return policy.Facts{}, fmt.Errorf("%w: %w", ErrIssuer, err)
 	case !token.Valid:

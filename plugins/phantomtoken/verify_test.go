@@ -75,6 +75,21 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestWrongClocksAreNamed: what an operator reads when issuer and gateway do not agree what time it is.
+func TestWrongClocksAreNamed(t *testing.T) {
+	for name, claims := range map[string]map[string]any{
+		"the issuer is ahead":           {"iat": newClock().now().Add(5 * time.Minute).Unix()},
+		"the issuer is behind":          {"exp": newClock().now().Add(-time.Minute).Unix()},
+		"the issuer is a little behind": {"iat": newClock().now().Add(-5 * time.Minute).Unix(), "exp": newClock().now().Unix()},
+	} {
+		f := newFixture(t)
+		f.issuer.claims = claims
+		if _, _, err := f.swap(good); !errors.Is(err, ErrIssuer) || !strings.Contains(err.Error(), "the clocks of issuer and gateway differ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestSignatureIsVerifiedBeforeCaching(t *testing.T) {
 	f := newFixture(t)
 	claims := jwt.MapClaims{

@@ -18,24 +18,39 @@ type field struct {
 	every    time.Duration
 }
 
-// setUp starts an issuer and n gateways that hear its feed. A nil clock is the machine's.
-func (l *lab) setUp(ctx context.Context, n int, issuerClock, gatewayClock func() time.Time) (*field, error) {
-	if gatewayClock == nil {
-		gatewayClock = time.Now
+// setup is what a field is made of.
+type setup struct {
+	gateways     int
+	issuer       string           // more lines for the issuer's file
+	issuerClock  func() time.Time // nil: the machine's
+	gatewayClock func() time.Time // nil: the machine's
+	// gateway makes one; nil: the core in this process.
+	gateway func(ctx context.Context, i *issuer, name string) (*replica, error)
+}
+
+// setUp starts an issuer and gateways that hear its feed.
+func (l *lab) setUp(ctx context.Context, s setup) (*field, error) {
+	if s.gatewayClock == nil {
+		s.gatewayClock = time.Now
 	}
-	i, err := l.start(ctx, issuerClock)
+	if s.gateway == nil {
+		s.gateway = func(ctx context.Context, i *issuer, name string) (*replica, error) {
+			return newCore(ctx, i, name, s.gatewayClock)
+		}
+	}
+	i, err := l.start(ctx, s.issuer, s.issuerClock)
 	if err != nil {
 		return nil, err
 	}
 	f := &field{issuer: i, every: time.Millisecond}
-	if n > 10 { // so many that asking all of them so often would be what is measured
+	if s.gateways > 10 { // so many that asking all of them so often would be what is measured
 		f.every = 5 * time.Millisecond
 	}
 	if f.living, err = i.token("batch"); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
-	for k := range n {
-		r, err := newReplica(i, fmt.Sprint("gateway ", k+1), gatewayClock)
+	for k := range s.gateways {
+		r, err := s.gateway(ctx, i, fmt.Sprint("gateway ", k+1))
 		if err != nil {
 			return nil, errors.Join(err, f.close())
 		}
@@ -48,9 +63,7 @@ func (f *field) close() error {
 	var errs []error
 	for _, r := range f.replicas {
 		r.link.set(faults{})
-		if g := r.gateway.Load(); g != nil {
-			errs = append(errs, g.Close())
-		}
+		errs = append(errs, r.host.stop())
 	}
 	return errors.Join(append(errs, f.issuer.close())...)
 }
@@ -212,11 +225,14 @@ func (f *field) disturb(ctx context.Context, t trial, reference string) (answere
 	return answered, err
 }
 
+// patience bounds every wait for what is promised.
+const patience = 30 * time.Second
+
 // refused waits until every gateway answers 401.
 func (f *field) refused(ctx context.Context, reference string) error {
 	tick := time.NewTicker(f.every)
 	defer tick.Stop()
-	limit := time.After(30 * time.Second)
+	limit := time.After(patience)
 	for _, r := range f.replicas {
 		for r.ask(ctx, reference) != http.StatusUnauthorized {
 			select {

@@ -26,6 +26,7 @@ var issuerFile []byte
 
 // lab is where the scenarios run: the issuer's program, and a folder for its files.
 type lab struct {
+	root         string // the repository
 	program, dir string
 	staleness    time.Duration // max_staleness of every gateway: bound, but in a control
 }
@@ -35,7 +36,7 @@ func newLab(ctx context.Context, root string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{program: filepath.Join(dir, "authserver"), dir: dir, staleness: bound}
+	l := &lab{root: root, program: filepath.Join(dir, "authserver"), dir: dir, staleness: bound}
 	build := exec.CommandContext(ctx, "go", "build", "-o", l.program, "./authserver/cmd/authserver")
 	build.Dir = root
 	if report, err := build.CombinedOutput(); err != nil {
@@ -49,6 +50,7 @@ func (l *lab) close() error { return os.RemoveAll(l.dir) }
 // issuer is the place of one issuer: its database and addresses stay the same however often it is started.
 type issuer struct {
 	lab         *lab
+	dir         string // where its database is
 	addr, admin string
 	env         []string
 	config      string
@@ -58,8 +60,9 @@ type issuer struct {
 	operator    string       // a reference of the operator
 }
 
-// start makes an issuer with an empty database, as a process that can be killed; or, with a clock, in this process.
-func (l *lab) start(ctx context.Context, now func() time.Time) (*issuer, error) {
+// start makes an issuer with an empty database, as a process that can be killed; or, with a clock, in this process. more is put
+// behind its file.
+func (l *lab) start(ctx context.Context, more string, now func() time.Time) (*issuer, error) {
 	dir, err := os.MkdirTemp(l.dir, "issuer-")
 	if err != nil {
 		return nil, err
@@ -71,10 +74,10 @@ func (l *lab) start(ctx context.Context, now func() time.Time) (*issuer, error) 
 	if i.admin, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(i.config, issuerFile, 0o600); err != nil {
+	if err := os.WriteFile(i.config, append(bytes.Clone(issuerFile), more...), 0o600); err != nil {
 		return nil, err
 	}
-	i.env = []string{"ISSUER_ADDR=" + i.addr, "ADMIN_ADDR=" + i.admin, "DATA_DIR=" + dir}
+	i.dir, i.env = dir, []string{"ISSUER_ADDR=" + i.addr, "ADMIN_ADDR=" + i.admin, "DATA_DIR=" + dir}
 	if now == nil {
 		return i, i.run(ctx)
 	}
@@ -146,6 +149,24 @@ func (i *issuer) kill() error {
 	_ = i.process.Wait() // that it was killed is no news
 	i.process = nil
 	return err
+}
+
+// backUp copies the database of an issuer that does not run: with its WAL, since it was killed.
+func (i *issuer) backUp() error { return os.CopyFS(i.backup(), os.DirFS(i.dir)) }
+
+func (i *issuer) backup() string { return i.dir + ".backup" }
+
+// restore puts the backup in the place of the database. told: `authserver restored` is run on it.
+func (i *issuer) restore(told bool) error {
+	if err := errors.Join(os.RemoveAll(i.dir), os.CopyFS(i.dir, os.DirFS(i.backup()))); err != nil || !told {
+		return err
+	}
+	cmd := exec.Command(i.lab.program, "restored", "--config", i.config, "--yes", "--with-wal")
+	cmd.Env = append(os.Environ(), i.env...)
+	if report, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("authserver restored: %w\n%s", err, report)
+	}
+	return nil
 }
 
 func (i *issuer) close() error {
@@ -221,16 +242,25 @@ func (i *issuer) active(reference string) (bool, error) {
 
 // decode reads an answer that must be a success.
 func decode(resp *http.Response, err error, into any) error {
+	text, err := body(resp, err)
 	if err != nil {
 		return err
+	}
+	return json.Unmarshal(text, into)
+}
+
+// body is that of an answer that must be a success.
+func body(resp *http.Response, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
-	body, err := io.ReadAll(resp.Body)
+	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %d: %s", resp.Request.URL, resp.StatusCode, body)
+		return nil, fmt.Errorf("%s answered %d: %s", resp.Request.URL, resp.StatusCode, text)
 	}
-	return json.Unmarshal(body, into)
+	return text, nil
 }

@@ -10,17 +10,22 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // link is the network between one gateway and the issuer, and what goes wrong on it. It stands where the gateway's connections
 // do, so a cut is one of whole requests, before or behind the issuer.
 type link struct {
-	base http.RoundTripper
+	base  http.RoundTripper
+	asked atomic.Int64 // introspections that were sent over it
 
 	mu     sync.Mutex
 	faults faults
+	keys   []byte // the issuer's keys as they were first answered, for oldKeys
 }
+
+func newLink() *link { return &link{base: &http.Transport{MaxIdleConnsPerHost: 16}} }
 
 // faults are what goes wrong; the zero faults are none.
 type faults struct {
@@ -29,6 +34,8 @@ type faults struct {
 	lost   float64       // this part of the answers does not come back; the issuer has done what was asked
 	slow   time.Duration // answers of polls come so much later
 	tamper func(*pollAnswer)
+
+	oldKeys bool // the issuer's keys are answered as they were at first, which no issuer does: a control
 }
 
 // pollAnswer is what a poll is answered with.
@@ -50,6 +57,9 @@ func (l *link) set(f faults) {
 // RoundTrip sends a request over the link.
 func (l *link) RoundTrip(r *http.Request) (*http.Response, error) {
 	isPoll := strings.HasSuffix(r.URL.Path, "/poll")
+	if strings.HasSuffix(r.URL.Path, "/introspect") {
+		l.asked.Add(1)
+	}
 	if l.isCut(isPoll) {
 		return l.silence(r, isPoll)
 	}
@@ -60,6 +70,9 @@ func (l *link) RoundTrip(r *http.Request) (*http.Response, error) {
 	if l.isCut(isPoll) || l.loses() { // it was cut while the answer was under way
 		_ = resp.Body.Close() // it is lost
 		return nil, errors.New("the answer was lost")
+	}
+	if strings.HasSuffix(r.URL.Path, "/jwks") {
+		return l.aged(resp)
 	}
 	if !isPoll {
 		return resp, nil
@@ -91,6 +104,23 @@ func (l *link) loses() bool {
 	return l.faults.lost > 0 && rand.Float64() < l.faults.lost
 }
 
+// aged is the answer with the keys, or with oldKeys the first such answer again.
+func (l *link) aged(resp *http.Response) (*http.Response, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.faults.oldKeys {
+		return resp, nil
+	}
+	text, err := body(resp, nil)
+	if err != nil {
+		return nil, err
+	}
+	if l.keys == nil {
+		l.keys = text
+	}
+	return with(resp, l.keys), nil
+}
+
 // silence answers nothing until the caller gives up, or the link is whole again: then the connection turns out to be dead.
 func (l *link) silence(r *http.Request, isPoll bool) (*http.Response, error) {
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -119,9 +149,14 @@ func tampered(resp *http.Response, tamper func(*pollAnswer)) (*http.Response, er
 	if body, err = json.Marshal(answer); err != nil {
 		return nil, err
 	}
+	return with(resp, body), nil
+}
+
+// with is an answer with another body.
+func with(resp *http.Response, body []byte) *http.Response {
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	resp.Header.Del("Content-Length")
-	return resp, nil
+	return resp
 }
 
 // losing takes half of the events out of the answers that have any.

@@ -29,14 +29,15 @@ type settings struct {
 	replicas []int         // how many gateways hear the feed at once, where it is measured how soon
 	behind   int           // revocations that a gateway misses until it is too far behind for events
 	flood    time.Duration // how long made-up references are sent
+	keys     int           // that sign one after the other while keys rotate
 }
 
 func fullSettings() settings {
-	return settings{rounds: 200, faults: 12, replicas: []int{1, 10, 100}, behind: 10_001, flood: 10 * time.Second}
+	return settings{rounds: 200, faults: 12, replicas: []int{1, 10, 100}, behind: 10_001, flood: 10 * time.Second, keys: 8}
 }
 
 func shortSettings() settings {
-	return settings{rounds: 20, faults: 1, replicas: []int{1, 10}, behind: 10_001, flood: time.Second}
+	return settings{rounds: 20, faults: 1, replicas: []int{1, 10}, behind: 10_001, flood: time.Second, keys: 3}
 }
 
 func main() {

@@ -14,6 +14,7 @@ type scenario struct {
 	name, about string
 	run         func(ctx context.Context, l *lab) (outcome, error)
 	soon        bool // how soon is a figure with a goal: nothing delays the feed
+	always      bool // no good request may fail
 }
 
 // figures are those of a scenario.
@@ -38,6 +39,9 @@ func (s scenario) figures(o outcome) []figures.Figure {
 		all = append(all, figures.Informative(s.name+"_good_p99", "ms", figures.Spread{Median: millis(quantile(o.latency, 0.99))},
 			fmt.Sprintf("a good request beside the flood; without it %.2f ms", millis(quantile(o.calm, 0.99)))))
 	}
+	if s.always {
+		all = append(all, figures.AtMost(0, s.name+"_unavailable", "requests", one(o.unavailable), "good ones that were answered 5xx"))
+	}
 	return append(all, figures.AtMost(0, s.name+"_false_passes", "requests", one(o.falsePasses), "that began later than the bound"))
 }
 
@@ -46,8 +50,8 @@ func scenarios(s settings) []scenario {
 	for _, n := range s.replicas {
 		rounds := max(5, s.rounds/n)
 		all = append(all,
-			scenario{fmt.Sprint("healthy_", n), fmt.Sprintf("%d gateways, nothing wrong", n), healthy(n, rounds, 0), true},
-			scenario{fmt.Sprint("lossy_", n), fmt.Sprintf("%d gateways, one answer in a hundred is lost", n), healthy(n, rounds, 0.01), false})
+			scenario{fmt.Sprint("healthy_", n), fmt.Sprintf("%d gateways, nothing wrong", n), healthy(n, rounds, 0), true, false},
+			scenario{fmt.Sprint("lossy_", n), fmt.Sprintf("%d gateways, one answer in a hundred is lost", n), healthy(n, rounds, 0.01), false, false})
 	}
 	return append(all,
 		scenario{name: "cut_off", about: "the gateway is cut off from the issuer", run: repeat(s.faults, cutOff)},
@@ -58,10 +62,19 @@ func scenarios(s settings) []scenario {
 		scenario{name: "events_reordered", about: "events come one answer late", run: repeat(s.faults, tampering(reordering))},
 		scenario{name: "issuer_killed", about: "the issuer is killed when it has answered, and started again", run: repeat(s.faults, issuerKilled)},
 		scenario{name: "gateway_restarted", about: "the gateway is restarted after the answer", run: repeat(s.faults, gatewayRestarted)},
-		scenario{name: "gateway_clock", about: "the gateway's clock is five minutes off, either way", run: clocks(s.rounds/10+1, false)},
-		scenario{name: "issuer_clock", about: "the issuer's clock is five minutes off, either way", run: clocks(s.rounds/10+1, true)},
+		scenario{name: "clock_borne", about: "one side's clock is off by what is borne", run: clocksBorne(s.rounds/20 + 1), always: true},
+		scenario{name: "gateway_clock_step", about: "the gateway's clock is set five minutes on or back", run: clocksStep(s.faults/4+1, false)},
+		scenario{name: "issuer_clock_step", about: "the issuer's clock is set five minutes on or back", run: clocksStep(s.faults/4+1, true), always: true},
+		scenario{name: "gateway_clock", about: "the gateway's clock is five minutes off from the beginning, either way", run: clocksWrong(s.rounds/10+1, false)},
+		scenario{name: "issuer_clock", about: "the issuer's clock is five minutes off from the beginning, either way", run: clocksWrong(s.rounds/10+1, true)},
+		scenario{name: "key_rotation", about: "the signing keys rotate under load", run: keyRotation(s.keys, faults{}), always: true},
 		scenario{name: "everything", about: "everything is revoked", run: repeat(s.faults, everything)},
 		scenario{name: "far_behind", about: fmt.Sprintf("the gateway has missed %d revocations", s.behind), run: farBehind(s.behind)},
+		scenario{name: "restored", about: "the issuer's database is replaced by a backup that does not know the revocation", run: restored(true)},
+		scenario{name: "caddy", about: "two Caddys, processes of their own, nothing wrong", run: throughCaddy(max(5, s.rounds/2), caddyWell), soon: true},
+		scenario{name: "caddy_cut_off", about: "a Caddy is cut off from the issuer", run: throughCaddy(s.faults/3+1, caddyCutOff)},
+		scenario{name: "caddy_stopped", about: "a Caddy stands still (SIGSTOP) until the bound is over", run: throughCaddy(s.faults/3+1, caddyStopped)},
+		scenario{name: "caddy_killed", about: "a Caddy is killed after the answer, and started again", run: throughCaddy(s.faults/3+1, caddyKilled)},
 		scenario{name: "flood", about: "made-up references come as fast as they can", run: flood(s.flood)},
 	)
 }
@@ -69,7 +82,7 @@ func scenarios(s settings) []scenario {
 // healthy revokes one token after the other before n gateways.
 func healthy(n, rounds int, lost float64) func(context.Context, *lab) (outcome, error) {
 	return func(ctx context.Context, l *lab) (o outcome, err error) {
-		f, err := l.setUp(ctx, n, nil, nil)
+		f, err := l.setUp(ctx, setup{gateways: n})
 		if err != nil {
 			return o, err
 		}
@@ -90,8 +103,12 @@ func healthy(n, rounds int, lost float64) func(context.Context, *lab) (outcome, 
 
 // repeat runs a trial before two gateways, of which something happens to the first.
 func repeat(rounds int, make func(f *field, victim *replica) trial) func(context.Context, *lab) (outcome, error) {
+	return repeatBefore(rounds, setup{gateways: 2}, make)
+}
+
+func repeatBefore(rounds int, s setup, make func(f *field, victim *replica) trial) func(context.Context, *lab) (outcome, error) {
 	return func(ctx context.Context, l *lab) (o outcome, err error) {
-		f, err := l.setUp(ctx, 2, nil, nil)
+		f, err := l.setUp(ctx, s)
 		if err != nil {
 			return o, err
 		}
@@ -150,7 +167,7 @@ func issuerKilled(f *field, _ *replica) trial {
 }
 
 func gatewayRestarted(_ *field, victim *replica) trial {
-	return trial{during: victim.restart, settle: bound}
+	return trial{during: func() error { return victim.restart(context.Background()) }, settle: bound}
 }
 
 func everything(f *field, _ *replica) trial {

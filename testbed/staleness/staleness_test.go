@@ -21,20 +21,28 @@ func TestShort(t *testing.T) {
 	}
 	promises := 0
 	for _, f := range all {
-		if strings.HasSuffix(f.Name, "false_passes") || f.Name == "false_refusals" || f.Name == "lost_writes" {
+		if strings.HasSuffix(f.Name, "false_passes") || strings.HasSuffix(f.Name, "_unavailable") || f.Name == "false_refusals" || f.Name == "lost_writes" {
 			promises++
 			if !f.Holds {
 				t.Errorf("%s is %v", f.Name, f.Value)
 			}
 		}
 	}
-	if want := len(scenarios(shortSettings())) + 3; promises != want {
+	want := 3
+	for _, sc := range scenarios(shortSettings()) {
+		want++
+		if sc.always {
+			want++
+		}
+	}
+	if promises != want {
 		t.Errorf("%d promises were looked at, want %d", promises, want)
 	}
 }
 
-// TestShortControl: gateways that go on for a minute without the feed are found out.
-func TestShortControl(t *testing.T) {
+// newTestLab ends with the test.
+func newTestLab(t *testing.T) *lab {
+	t.Helper()
 	root, err := repository(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -43,14 +51,20 @@ func TestShortControl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := l.close(); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return l
+}
+
+// TestShortControl: gateways that go on for a minute without the feed are found out.
+func TestShortControl(t *testing.T) {
+	l := newTestLab(t)
 	l.staleness = time.Minute
 	for _, sc := range scenarios(shortSettings()) {
-		if sc.name != "deaf" && sc.name != "cut_off" {
+		if sc.name != "deaf" && sc.name != "cut_off" && sc.name != "caddy_cut_off" {
 			continue
 		}
 		seen, err := sc.run(t.Context(), l)
@@ -60,6 +74,22 @@ func TestShortControl(t *testing.T) {
 		if seen.falsePasses == 0 {
 			t.Errorf("%s: no request was seen to pass too late", sc.about)
 		}
+	}
+}
+
+// TestKeyRotationControl: gateways that are given no new keys are found out.
+func TestKeyRotationControl(t *testing.T) {
+	seen, err := keyRotation(3, faults{oldKeys: true})(t.Context(), newTestLab(t))
+	if err == nil && seen.unavailable == 0 || err != nil && !strings.Contains(err.Error(), "does not serve a living token") {
+		t.Errorf("it ended with %v, and no good request was seen to fail", err)
+	}
+}
+
+// TestRestoredControl: an issuer that was not told that its database is a backup honours again what was revoked, and so do gateways.
+func TestRestoredControl(t *testing.T) {
+	seen, err := restored(false)(t.Context(), newTestLab(t))
+	if err == nil || !strings.Contains(err.Error(), "never refused a revoked token: it answers 200") {
+		t.Errorf("it ended with %v, after %v", err, seen)
 	}
 }
 

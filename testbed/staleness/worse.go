@@ -13,65 +13,32 @@ import (
 	"time"
 )
 
-// clocks revokes with one side's clock five minutes ahead, and then with it five minutes behind.
-func clocks(rounds int, atIssuer bool) func(context.Context, *lab) (outcome, error) {
-	return func(ctx context.Context, l *lab) (o outcome, err error) {
-		for _, off := range []time.Duration{5 * time.Minute, -5 * time.Minute} {
-			more, err := l.offset(ctx, rounds, off, atIssuer)
-			if err != nil {
-				return o, fmt.Errorf("%v off: %w", off, err)
-			}
-			o.add(more)
+// restored kills the issuer, puts a backup in the place of its database, which knows nothing of the revocation, tells it so as
+// docs/operating.md says (or does not, which is a control), and starts it again. Gateways have cached what the backup calls alive.
+func restored(told bool) func(context.Context, *lab) (outcome, error) {
+	return repeat(1, func(f *field, _ *replica) trial {
+		i := f.issuer
+		return trial{
+			endsAll: true,
+			before:  func() error { return errors.Join(i.kill(), i.backUp(), i.run(context.Background())) },
+			during: func() error {
+				err := errors.Join(i.kill(), i.restore(told))
+				return errors.Join(err, i.run(context.Background()))
+			},
+			settle: bound + bound/2,
+			healed: func() error {
+				if !told {
+					return nil
+				}
+				// What nobody revoked ends as well, since the backup could not tell.
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				err := f.refused(ctx, f.living)
+				f.living = ""
+				return err
+			},
 		}
-		return o, nil
-	}
-}
-
-func (l *lab) offset(ctx context.Context, rounds int, off time.Duration, atIssuer bool) (o outcome, err error) {
-	clock, at := func() time.Time { return time.Now().Add(off) }, [2]func() time.Time{nil, nil}
-	at[1] = clock
-	if atIssuer {
-		at = [2]func() time.Time{clock, nil}
-	}
-	f, err := l.setUp(ctx, 1, at[0], at[1])
-	if err != nil {
-		return o, err
-	}
-	defer func() { err = errors.Join(err, f.close()) }()
-	// A gateway this far off may see every phantom token end before it comes, or begin later: then it lets nothing pass, and says
-	// that it is the issuer's answer that cannot be used.
-	usable := f.replicas[0].ask(ctx, f.living) == http.StatusOK
-	for range rounds {
-		var more outcome
-		if usable {
-			more, err = f.try(ctx, trial{settle: 20 * time.Millisecond})
-		} else {
-			more, err = f.blind(ctx)
-		}
-		if err != nil {
-			return o, err
-		}
-		o.add(more)
-	}
-	return o, nil
-}
-
-// blind asks before and after a revocation where nothing is expected to pass.
-func (f *field) blind(ctx context.Context) (o outcome, err error) {
-	reference, err := f.issuer.token("batch")
-	if err != nil {
-		return o, err
-	}
-	if status := f.replicas[0].ask(ctx, reference); status == http.StatusUnauthorized {
-		o.falseRefusals++
-	}
-	if _, err := f.issuer.revokeToken(reference); err != nil {
-		return o, err
-	}
-	if status := f.replicas[0].ask(ctx, reference); status == http.StatusOK {
-		o.falsePasses++
-	}
-	return o, nil
+	})
 }
 
 // farBehind has a gateway miss so many revocations that it is told to forget everything.
@@ -108,7 +75,7 @@ func (f *field) revokeMany(n int) error {
 // flood sends made-up references, well formed, and looks at what becomes of good requests meanwhile, and of a revocation.
 func flood(lasts time.Duration) func(context.Context, *lab) (outcome, error) {
 	return func(ctx context.Context, l *lab) (o outcome, err error) {
-		f, err := l.setUp(ctx, 1, nil, nil)
+		f, err := l.setUp(ctx, setup{gateways: 1})
 		if err != nil {
 			return o, err
 		}

@@ -45,10 +45,20 @@ func introspects(h *history, t *testing.T, name string) bool { return h.world.Ac
 func (h *history) observe(client int, in input, do func() output) output {
 	call := time.Since(h.start)
 	out := do()
+	h.note(client, in, out, call)
+	return out
+}
+
+// note writes down what was asked at a moment and is answered now. A new token is there for the others from then on.
+func (h *history) note(client int, in input, out output, call time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.operations = append(h.operations, porcupine.Operation{ClientId: client, Input: in, Output: out, Call: call.Nanoseconds(), Return: time.Since(h.start).Nanoseconds()})
-	return out
+	answered := time.Since(h.start)
+	h.operations = append(h.operations, porcupine.Operation{ClientId: client, Input: in, Output: out, Call: call.Nanoseconds(), Return: answered.Nanoseconds()})
+	if out.made.name != "" {
+		out.made.answered = answered
+		h.tokens = append(h.tokens, out.made)
+	}
 }
 
 // worker is one of those who act. Each has a browser in which one person logs in.
@@ -80,22 +90,21 @@ func (w *worker) run(steps int) {
 	}
 }
 
-func (w *worker) machine() {
-	w.observe(w.id, input{kind: "issue"}, func() output {
+func (w *worker) machine() token {
+	out := w.observe(w.id, input{kind: "issue"}, func() output {
 		reply := w.world.Post(w.t, "/oauth/token", rptest.Job(), rptest.Form("grant_type", "client_credentials"))
 		name := reply.Text("access_token")
-		return w.made(token{name, reachesOf("job", "", "", name, name), name}, reply.Status == http.StatusOK)
+		return made(reply.Status, token{name: name, reaches: reachesOf("job", "", "", name, name), grant: name})
 	})
+	return out.made
 }
 
-// made keeps a new token for the others.
-func (w *worker) made(m token, ok bool) output {
-	if ok {
-		w.mu.Lock()
-		w.tokens = append(w.tokens, m)
-		w.mu.Unlock()
+// made is an answer with a new token, unless there was none.
+func made(status int, m token) output {
+	if status != http.StatusOK {
+		return output{}
 	}
-	return output{ok, m}
+	return output{ok: true, made: m}
 }
 
 // login is the whole walk; whoever has a session is not asked for a password.
@@ -111,7 +120,7 @@ func (w *worker) login() {
 		}
 		name, session := reply.Text("access_token"), sessionOf(w.t, reply.Text("id_token"))
 		next = refreshable{app, name, reply.Text("refresh_token"), w.person, session}
-		return w.made(token{name, reachesOf(app.ID, w.person, session, name, name), name}, true)
+		return made(reply.Status, token{name: name, reaches: reachesOf(app.ID, w.person, session, name, name), grant: name})
 	})
 	if next.reference != "" {
 		w.mu.Lock()
@@ -165,7 +174,7 @@ func (w *worker) refresh() {
 		reply := w.world.Refresh(w.t, r.app, r.reference)
 		r.reference = reply.Text("refresh_token")
 		name := reply.Text("access_token")
-		return w.made(token{name, reachesOf(r.app.ID, r.user, r.session, r.grant, name), r.grant}, reply.Status == http.StatusOK)
+		return made(reply.Status, token{name: name, reaches: reachesOf(r.app.ID, r.user, r.session, r.grant, name), grant: r.grant})
 	})
 	if out.ok {
 		w.mu.Lock()
@@ -197,7 +206,26 @@ func (w *worker) revoke() {
 	if !ok {
 		return
 	}
-	reach, target := w.choose(picked)
+	if reach, target := w.family(); reach != "" && w.random.IntN(8) == 0 {
+		w.end(reach, target)
+		return
+	}
+	w.end(w.choose(picked))
+}
+
+// family is a grant, named by a refresh reference that somebody else may be using just now.
+func (w *worker) family() (reach, target string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.refreshes) == 0 {
+		return "", ""
+	}
+	r := w.refreshes[w.random.IntN(len(w.refreshes))]
+	return "grant " + r.grant, `{"token":"` + r.reference + `"}`
+}
+
+// end has an operator revoke.
+func (w *worker) end(reach, target string) {
 	operator := w.world.Post(w.t, "/oauth/token", rptest.Operator(), rptest.Form("grant_type", "client_credentials")).Text("access_token")
 	w.observe(w.id, input{kind: "revoke", reach: reach}, func() output {
 		reply := w.world.Operate(w.t, operator, http.MethodPost, "/admin/v1/revocations", target)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -14,12 +15,14 @@ type token struct {
 	name    string // the access reference
 	reaches []string
 	grant   string
+
+	answered time.Duration // when it was given out, at the latest
 }
 
-// input is a question to the issuer.
+// input is a question to the issuer, or a request to a gateway.
 type input struct {
-	kind  string // issue, introspect, refresh, exchange or revoke
-	token string // introspect and exchange: which
+	kind  string // issue, introspect, refresh, exchange or revoke; call: at a gateway
+	token string // introspect, exchange and call: which
 	grant string // refresh: whose
 	reach string // revoke: which
 }
@@ -63,7 +66,7 @@ func step(s state, in input, out output) (bool, any) {
 		s.tokens[out.made.name] = out.made.reaches
 		s.grants[out.made.grant] = out.made.reaches[:len(out.made.reaches)-1]
 		return true, s
-	case "introspect", "exchange":
+	case "introspect", "exchange", "call":
 		_, alive := s.tokens[in.token]
 		return out.ok == alive, s
 	case "refresh":
