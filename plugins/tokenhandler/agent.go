@@ -133,13 +133,13 @@ func (h *Handler) getClaims(w http.ResponseWriter, _ *http.Request, j *jar) erro
 
 func (h *Handler) getUserInfo(w http.ResponseWriter, r *http.Request, j *jar) error {
 	now := h.now().UnixMilli()
-	_, a, err := h.openAccess(j, now)
+	o, err := h.openAccess(j, now)
 	if err != nil {
 		return err
 	}
-	reference, cookies := a.reference, []string(nil)
-	if now >= a.renew {
-		if reference, cookies, err = h.renew(r.Context(), j, a, now); err != nil {
+	reference, cookies := o.access.reference, []string(nil)
+	if now >= o.access.renew {
+		if reference, cookies, err = h.renew(r.Context(), j, o.access, now); err != nil {
 			return err
 		}
 	}

@@ -48,17 +48,17 @@ func (h *Handler) open(r *http.Request, origin string) (reference string, cookie
 	var j jar
 	h.names.read(r.Header, &j)
 	now := h.now().UnixMilli()
-	s, a, err := h.openAccess(&j, now)
+	o, err := h.openAccess(&j, now)
 	if err == nil && changes(r) {
-		err = h.checkCSRF(r, &j, &s)
+		err = h.checkCSRF(r, &j, &o.stamp)
 	}
 	switch {
 	case err != nil:
 		return "", nil, err
-	case now < a.renew:
-		return a.reference, nil, nil
+	case now < o.access.renew:
+		return o.access.reference, nil, nil
 	}
-	return h.renew(r.Context(), &j, a, now)
+	return h.renew(r.Context(), &j, o.access, now)
 }
 
 // checkCSRF holds the CSRF header against the sealed cookie of session s.
