@@ -16,7 +16,7 @@ func BenchmarkOpen(b *testing.B) {
 			r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0")
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, refusal := w.handler.Open(r); refusal != nil {
+				if _, refusal := w.handler.Open(r, w.clock.Now()); refusal != nil {
 					b.Fatal(refusal)
 				}
 			}
@@ -31,7 +31,7 @@ func TestOpenAllocates(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		r := browser.request(method, "/api/orders", "")
 		got := testing.AllocsPerRun(200, func() {
-			if _, refusal := w.handler.Open(r); refusal != nil {
+			if _, refusal := w.handler.Open(r, w.clock.Now()); refusal != nil {
 				t.Fatal(refusal)
 			}
 		})

@@ -76,27 +76,24 @@ func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // keep puts one of our cookies in its place, if it has one. pair is what follows the common prefix.
 func (j *jar) keep(pair string) {
-	for p, suffix := range suffixes {
-		if !strings.HasPrefix(pair, suffix) {
-			continue
-		}
-		pair = pair[len(suffix):]
-		chunk := 0
-		if len(pair) > 1 && pair[0] == '-' && pair[1] > '0' && pair[1] < '0'+maxChunks {
-			pair, chunk = pair[2:], int(pair[1]-'0')
-		}
-		if pair == "" || pair[0] != '=' {
-			return
-		}
-		pair = pair[1:]
-		for pair != "" && isBlank(pair[len(pair)-1]) {
-			pair = pair[:len(pair)-1]
-		}
-		j.doubled = j.doubled || j.seen[p]&(1<<chunk) != 0
-		j.seen[p] |= 1 << chunk
-		j.values[p][chunk] = pair
+	i := strings.IndexByte(pair, '=')
+	if i < 0 {
 		return
 	}
+	name, value, chunk := pair[:i], pair[i+1:], 0
+	if i > 2 && name[i-2] == '-' && name[i-1] > '0' && name[i-1] < '0'+maxChunks {
+		name, chunk = name[:i-2], int(name[i-1]-'0')
+	}
+	p := slices.Index(suffixes[:], name)
+	if p < 0 {
+		return
+	}
+	for value != "" && isBlank(value[len(value)-1]) {
+		value = value[:len(value)-1]
+	}
+	j.doubled = j.doubled || j.seen[p]&(1<<chunk) != 0
+	j.seen[p] |= 1 << chunk
+	j.values[p][chunk] = value
 }
 
 // value returns the whole value of a cookie. Its first character says how many chunks it has; a chunk that was left

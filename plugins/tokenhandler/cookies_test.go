@@ -93,7 +93,7 @@ func TestCookieFaultsAreAllOne(t *testing.T) {
 			rec := httptest.NewRecorder()
 			r := b.request(http.MethodGet, path, "")
 			if !w.handler.ServeAgent(rec, r) {
-				s, refusal := w.handler.Open(r)
+				s, refusal := w.handler.Open(r, w.clock.Now())
 				if refusal == nil {
 					t.Fatalf("%s passed", a.name)
 				}
@@ -271,7 +271,7 @@ func FuzzCookie(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		r := httptest.NewRequest(http.MethodGet, "/api/orders", nil)
 		r.Header["Cookie"] = []string{"__Host-shop-at=" + value}
-		s, refusal := w.handler.Open(r)
+		s, refusal := w.handler.Open(r, w.clock.Now())
 		// What stands after a semicolon is another cookie, and blanks around a value are not part of it.
 		same := strings.Trim(strings.SplitN(value, ";", 2)[0], " \t") == honest
 		if refusal == nil && !same {

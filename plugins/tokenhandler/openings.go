@@ -3,20 +3,19 @@ package tokenhandler
 import (
 	"encoding/binary"
 	"hash/maphash"
-	"strings"
 	"sync/atomic"
 )
 
 // opening is what a cookie's value opened to, and read as. It is shared: nobody may write to it.
 type opening struct {
-	stamp  stamp
-	access access // of an access cookie
-	text   []byte // of any other: what follows the stamp
-
-	// Where it is kept.
-	purpose purpose
+	// Where it is kept, and what it is found by.
 	sum     uint64
+	purpose purpose
 	value   string
+
+	access access // of an access cookie
+	stamp  stamp
+	text   []byte // of any other cookie: what follows the stamp
 }
 
 // readOpening reads what was sealed for p; nil when that is no text of ours.
@@ -86,7 +85,12 @@ func (o *openings) put(value string, found *opening) {
 	if len(value) > longestOpening {
 		return
 	}
-	found.value = strings.Clone(value) // value is a part of a whole header
+	// The value is a part of a whole header. What is needed right after it stands behind it: on a hit, memory that lies apart costs
+	// more than all that is done with it.
+	all := value + found.access.reference + textOf(found.text)
+	found.value = all[:len(value)]
+	found.access.reference = all[len(value) : len(all)-len(found.text)]
+	found.text = bytesOf(all[len(all)-len(found.text):])
 	found.sum = maphash.String(o.seed, value)
 	set := &o.sets[found.sum%openingSets]
 	set[1].Store(set[0].Swap(found))

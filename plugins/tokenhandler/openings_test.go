@@ -61,7 +61,7 @@ func TestOnlyWhatOpensIsKept(t *testing.T) {
 	browser := w.loggedIn()
 	request := browser.request(http.MethodGet, "/api/orders", "")
 	for range 2 {
-		if _, refusal := w.handler.Open(request); refusal != nil {
+		if _, refusal := w.handler.Open(request, w.clock.Now()); refusal != nil {
 			t.Fatal(refusal)
 		}
 	}
@@ -75,12 +75,12 @@ func TestOnlyWhatOpensIsKept(t *testing.T) {
 			bad.AddCookie(&http.Cookie{Name: name, Value: value})
 		}
 		before := w.handler.openings.known()
-		if _, refusal := w.handler.Open(bad); refusal != nil && w.handler.openings.known() > before {
+		if _, refusal := w.handler.Open(bad, w.clock.Now()); refusal != nil && w.handler.openings.known() > before {
 			t.Errorf("%s was refused, and is kept", a.name)
 		}
 	}
 	browser.post("/logout", "").is(http.StatusOK)
-	if _, refusal := w.handler.Open(request); refusal == nil {
+	if _, refusal := w.handler.Open(request, w.clock.Now()); refusal == nil {
 		t.Error("a known cookie outlives the logout of its session")
 	}
 }

@@ -60,7 +60,7 @@ func (b *browser) answerTo(request [2]string) string {
 	rec := httptest.NewRecorder()
 	r := b.request(request[0], request[1], "")
 	if !b.handler.ServeAgent(rec, r) {
-		s, refusal := b.handler.Open(r)
+		s, refusal := b.handler.Open(r, b.clock.Now())
 		s.Response.Apply(rec.Header())
 		if refusal == nil {
 			return "passed"
