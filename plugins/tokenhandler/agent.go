@@ -90,7 +90,7 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request, response Resp
 		return &agentError{status: http.StatusNotFound, code: "invalid_request", message: "the OAuth agent has no such endpoint"}
 	case r.Method != e.method:
 		return &agentError{status: http.StatusMethodNotAllowed, code: "invalid_request", message: "another method is needed", allow: e.method}
-	case e.demand != serverSent && !admits(r, response.origin, e.demand != readable):
+	case e.demand != serverSent && !response.admits(r, e.demand != readable):
 		h.logger.Debug("request not authorized", "reason", "origin")
 		return unauthorizedRequest()
 	}

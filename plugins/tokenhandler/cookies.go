@@ -182,19 +182,17 @@ func ending(name string) string { return name + "=" + cookieAttributes + "; Max-
 
 // stripCookies leaves only the cookies that keep names, and none whose name begins with ours.
 func stripCookies(h http.Header, ours string, keep []string) {
-	lines := h["Cookie"]
-	if len(lines) == 0 {
+	if len(keep) == 0 {
+		delete(h, "Cookie")
 		return
 	}
 	var kept []string
-	if len(keep) > 0 {
-		for _, line := range lines {
-			for pair := range strings.SplitSeq(line, ";") {
-				pair = strings.Trim(pair, " \t")
-				name, _, _ := strings.Cut(pair, "=")
-				if slices.Contains(keep, name) && !strings.HasPrefix(name, ours) {
-					kept = append(kept, pair)
-				}
+	for _, line := range h["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.Trim(pair, " \t")
+			name, _, _ := strings.Cut(pair, "=")
+			if slices.Contains(keep, name) && !strings.HasPrefix(name, ours) {
+				kept = append(kept, pair)
 			}
 		}
 	}

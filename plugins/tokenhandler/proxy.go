@@ -46,7 +46,7 @@ func (h *Handler) ResponseTo(r *http.Request) Response { return h.cors.response(
 
 // open does so for a request to which s has the response.
 func (h *Handler) open(r *http.Request, s *Session, now int64) error {
-	if !admits(r, s.Response.origin, false) {
+	if !s.Response.admits(r, false) {
 		return errForeign
 	}
 	var j jar
