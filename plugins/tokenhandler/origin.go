@@ -42,8 +42,8 @@ func (c *cors) trusted(h http.Header) (origin string, named bool) {
 // cookie with SameSite=Strict does not come from a foreign site, but a neighbour on the same site is none.
 //
 // A request that changes something, or upgrades the connection (a WebSocket is not held by CORS), must name an origin
-// of the app, and so must one that must. Any other may leave it out, as browsers do for the app's own origin, but must not name a foreign one.
-// Where the browser says more (Sec-Fetch-Site), that must fit. p is what cors.response says of the request.
+// of the app, and so must one that must. Any other may leave it out, as browsers do for the app's own origin, but must not
+// name a foreign one. Where the browser says more (Sec-Fetch-Site), that must fit. p is what cors.response says of r.
 func (p Response) admits(r *http.Request, must bool) bool {
 	if p.origin == "" && (must || p.foreign || changes(r) || len(r.Header["Upgrade"]) > 0) {
 		return false

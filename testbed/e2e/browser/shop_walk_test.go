@@ -332,6 +332,27 @@ func TestRevokedMidUse(t *testing.T) {
 	one.signIn("alice") // and may come back
 }
 
+// TestSignOutAtTheIssuer leaves at the issuer's own page, of which the shop is not told: the gateway hears of it by the feed.
+func TestSignOutAtTheIssuer(t *testing.T) {
+	s := theShop(t)
+	browser := chromium(t)
+	shop := open(t, browser, desktop, "light", s.url+"/")
+	shop.signIn("alice")
+	issuer := open(t, browser, phone, "light", s.issuer+"/oauth/logout")
+	issuer.click("main", "Sign out")
+	issuer.awaits(`!document.querySelector("main button")`)
+	for deadline := time.Now().Add(patience); shop.status("/api/eventcatalog/events") != "401"; {
+		if time.Now().After(deadline) {
+			t.Fatal("the shop's session goes on after its login has ended")
+		}
+	}
+	shop.click("nav", "Basket")
+	shop.sees("Your session has ended")
+	if left := shop.cookies("demo"); len(left) != 0 {
+		t.Errorf("there are still %d cookies", len(left))
+	}
+}
+
 // TestConsent is somebody else's application: the issuer's page asks, and a no goes back to it.
 func TestConsent(t *testing.T) {
 	s := theShop(t)
