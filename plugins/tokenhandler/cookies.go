@@ -21,6 +21,23 @@ const (
 
 var suffixes = [purposes]string{"login", "at", "rt", "id", "csrf"}
 
+// purposeOf finds the purpose of a suffix; purposes when there is none. It is asked of each cookie of each request.
+func purposeOf(suffix string) purpose {
+	switch suffix {
+	case "login":
+		return forLogin
+	case "at":
+		return forAccess
+	case "rt":
+		return forRefresh
+	case "id":
+		return forIdentity
+	case "csrf":
+		return forCSRF
+	}
+	return purposes
+}
+
 const (
 	maxChunks     = 3
 	maxCookieLine = 4096 // a browser keeps a cookie up to this many bytes, name, value and attributes together
@@ -84,8 +101,8 @@ func (j *jar) keep(pair string) {
 	if i > 2 && name[i-2] == '-' && name[i-1] > '0' && name[i-1] < '0'+maxChunks {
 		name, chunk = name[:i-2], int(name[i-1]-'0')
 	}
-	p := slices.Index(suffixes[:], name)
-	if p < 0 {
+	p := purposeOf(name)
+	if p == purposes {
 		return
 	}
 	for value != "" && isBlank(value[len(value)-1]) {

@@ -141,6 +141,19 @@ func TestCookiesOfTwoLogins(t *testing.T) {
 	}
 }
 
+func TestPurposeOf(t *testing.T) {
+	for p, suffix := range suffixes {
+		if got := purposeOf(suffix); got != purpose(p) {
+			t.Errorf("%s is the cookie of purpose %d; want %d", suffix, got, p)
+		}
+	}
+	for _, other := range []string{"", "a", "AT", "at-", "csrf2"} {
+		if purposeOf(other) != purposes {
+			t.Errorf("%q has a purpose", other)
+		}
+	}
+}
+
 func TestDoubledCookie(t *testing.T) {
 	b := newWalk(t).loggedIn()
 	twice := func(r *http.Request) { r.Header.Add("Cookie", "__Host-shop-at="+b.cookies["__Host-shop-at"]) }
