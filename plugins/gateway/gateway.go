@@ -197,8 +197,8 @@ func (g *Gateway) ServeAgent(w http.ResponseWriter, r *http.Request) (answered b
 
 // Authorize decides about r by its path and method. It does not change r. A panic on the way refuses.
 //
-// When the answer is cached it makes, together with Outcome.Apply, 3 allocations: two are BigCache's copies of the key
-// and the entry, one holds the key and the header.
+// When the answer is cached it makes, together with Outcome.Apply, 3 allocations, by a bearer token as by cookies that came
+// before: two are BigCache's copies of the key and the entry, one holds the key and the header.
 func (g *Gateway) Authorize(r *http.Request) (outcome Outcome) {
 	defer g.refusePanics(&outcome)
 	route, refusal := g.table.Match(r)
@@ -245,12 +245,15 @@ func (g *Gateway) swap(r *http.Request, route *policy.Route, outcome *Outcome) {
 		outcome.refusal = g.hopByHop
 		return
 	}
-	reference, refusal := g.credential(r, route, outcome)
+	now := g.now()
+	reference, asked, refusal := g.credential(r, route, outcome, now)
 	if refusal != nil {
 		outcome.refusal = refusal
 		return
 	}
-	now := g.now()
+	if asked {
+		now = g.now()
+	}
 	token, cached, err := g.swapper.Swap(r.Context(), reference, g.asks[route.Index()], now)
 	outcome.Cached = cached
 	if err != nil {
@@ -268,8 +271,9 @@ func (g *Gateway) swap(r *http.Request, route *policy.Route, outcome *Outcome) {
 }
 
 // credential returns the reference that r brings. With a token handler a bearer token counts only where that is allowed,
-// and then before any cookie: a foreign page cannot send one. Any other Authorization header changes nothing.
-func (g *Gateway) credential(r *http.Request, route *policy.Route, outcome *Outcome) (string, *policy.Refusal) {
+// and then before any cookie: a foreign page cannot send one. Any other Authorization header changes nothing. asked tells
+// that the issuer was asked, which took its time.
+func (g *Gateway) credential(r *http.Request, route *policy.Route, outcome *Outcome, now time.Time) (reference string, asked bool, _ *policy.Refusal) {
 	if g.tokens == nil || g.allowBearer {
 		reference, err := phantomtoken.Bearer(r.Header)
 		// Bearer returns that error as it is, and this is asked on every request.
@@ -278,14 +282,14 @@ func (g *Gateway) credential(r *http.Request, route *policy.Route, outcome *Outc
 				outcome.response = g.tokens.ResponseTo(r)
 			}
 			if err != nil {
-				return "", g.refusalOf(err, route)
+				return "", false, g.refusalOf(err, route)
 			}
-			return reference, nil
+			return reference, false, nil
 		}
 	}
-	session, refusal := g.tokens.Open(r)
+	session, refusal := g.tokens.Open(r, now)
 	outcome.response = session.Response
-	return session.Reference, refusal
+	return session.Reference, session.Asked, refusal
 }
 
 // refusalOf translates what package phantomtoken found into what the client is told. An error nobody thought of is

@@ -90,7 +90,7 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request, response Resp
 		return &agentError{status: http.StatusNotFound, code: "invalid_request", message: "the OAuth agent has no such endpoint"}
 	case r.Method != e.method:
 		return &agentError{status: http.StatusMethodNotAllowed, code: "invalid_request", message: "another method is needed", allow: e.method}
-	case e.demand != serverSent && !admits(r, response.origin, e.demand != readable):
+	case e.demand != serverSent && !response.admits(r, e.demand != readable):
 		h.logger.Debug("request not authorized", "reason", "origin")
 		return unauthorizedRequest()
 	}
@@ -133,13 +133,13 @@ func (h *Handler) getClaims(w http.ResponseWriter, _ *http.Request, j *jar) erro
 
 func (h *Handler) getUserInfo(w http.ResponseWriter, r *http.Request, j *jar) error {
 	now := h.now().UnixMilli()
-	_, a, err := h.openAccess(j, now)
+	o, err := h.openAccess(j, now)
 	if err != nil {
 		return err
 	}
-	reference, cookies := a.reference, []string(nil)
-	if now >= a.renew {
-		if reference, cookies, err = h.renew(r.Context(), j, a, now); err != nil {
+	reference, cookies := o.access.reference, []string(nil)
+	if now >= o.access.renew {
+		if reference, cookies, err = h.renew(r.Context(), j, o.access, now); err != nil {
 			return err
 		}
 	}

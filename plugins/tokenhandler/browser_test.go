@@ -199,7 +199,7 @@ func (b *browser) agent(r *http.Request) *answer {
 
 // api sends a request to an API.
 func (b *browser) api(method string, edits ...func(*http.Request)) (string, *policy.Refusal, http.Header) {
-	s, refusal := b.handler.Open(b.request(method, "/api/orders", "", edits...))
+	s, refusal := b.handler.Open(b.request(method, "/api/orders", "", edits...), b.clock.Now())
 	h := http.Header{}
 	s.Response.Apply(h)
 	b.keep(h)

@@ -21,6 +21,23 @@ const (
 
 var suffixes = [purposes]string{"login", "at", "rt", "id", "csrf"}
 
+// purposeOf finds the purpose of a suffix; purposes when there is none. It is asked of each cookie of each request.
+func purposeOf(suffix string) purpose {
+	switch suffix {
+	case "login":
+		return forLogin
+	case "at":
+		return forAccess
+	case "rt":
+		return forRefresh
+	case "id":
+		return forIdentity
+	case "csrf":
+		return forCSRF
+	}
+	return purposes
+}
+
 const (
 	maxChunks     = 3
 	maxCookieLine = 4096 // a browser keeps a cookie up to this many bytes, name, value and attributes together
@@ -76,27 +93,24 @@ func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // keep puts one of our cookies in its place, if it has one. pair is what follows the common prefix.
 func (j *jar) keep(pair string) {
-	for p, suffix := range suffixes {
-		if !strings.HasPrefix(pair, suffix) {
-			continue
-		}
-		pair = pair[len(suffix):]
-		chunk := 0
-		if len(pair) > 1 && pair[0] == '-' && pair[1] > '0' && pair[1] < '0'+maxChunks {
-			pair, chunk = pair[2:], int(pair[1]-'0')
-		}
-		if pair == "" || pair[0] != '=' {
-			return
-		}
-		pair = pair[1:]
-		for pair != "" && isBlank(pair[len(pair)-1]) {
-			pair = pair[:len(pair)-1]
-		}
-		j.doubled = j.doubled || j.seen[p]&(1<<chunk) != 0
-		j.seen[p] |= 1 << chunk
-		j.values[p][chunk] = pair
+	i := strings.IndexByte(pair, '=')
+	if i < 0 {
 		return
 	}
+	name, value, chunk := pair[:i], pair[i+1:], 0
+	if i > 2 && name[i-2] == '-' && name[i-1] > '0' && name[i-1] < '0'+maxChunks {
+		name, chunk = name[:i-2], int(name[i-1]-'0')
+	}
+	p := purposeOf(name)
+	if p == purposes {
+		return
+	}
+	for value != "" && isBlank(value[len(value)-1]) {
+		value = value[:len(value)-1]
+	}
+	j.doubled = j.doubled || j.seen[p]&(1<<chunk) != 0
+	j.seen[p] |= 1 << chunk
+	j.values[p][chunk] = value
 }
 
 // value returns the whole value of a cookie. Its first character says how many chunks it has; a chunk that was left
@@ -185,19 +199,17 @@ func ending(name string) string { return name + "=" + cookieAttributes + "; Max-
 
 // stripCookies leaves only the cookies that keep names, and none whose name begins with ours.
 func stripCookies(h http.Header, ours string, keep []string) {
-	lines := h["Cookie"]
-	if len(lines) == 0 {
+	if len(keep) == 0 {
+		delete(h, "Cookie")
 		return
 	}
 	var kept []string
-	if len(keep) > 0 {
-		for _, line := range lines {
-			for pair := range strings.SplitSeq(line, ";") {
-				pair = strings.Trim(pair, " \t")
-				name, _, _ := strings.Cut(pair, "=")
-				if slices.Contains(keep, name) && !strings.HasPrefix(name, ours) {
-					kept = append(kept, pair)
-				}
+	for _, line := range h["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.Trim(pair, " \t")
+			name, _, _ := strings.Cut(pair, "=")
+			if slices.Contains(keep, name) && !strings.HasPrefix(name, ours) {
+				kept = append(kept, pair)
 			}
 		}
 	}

@@ -93,7 +93,7 @@ func TestCookieFaultsAreAllOne(t *testing.T) {
 			rec := httptest.NewRecorder()
 			r := b.request(http.MethodGet, path, "")
 			if !w.handler.ServeAgent(rec, r) {
-				s, refusal := w.handler.Open(r)
+				s, refusal := w.handler.Open(r, w.clock.Now())
 				if refusal == nil {
 					t.Fatalf("%s passed", a.name)
 				}
@@ -138,6 +138,19 @@ func TestCookiesOfTwoLogins(t *testing.T) {
 	}
 	if n := len(w.issuer.asked("/oauth/token")); n != 2 {
 		t.Errorf("the token endpoint was asked %d times; want the 2 logins", n)
+	}
+}
+
+func TestPurposeOf(t *testing.T) {
+	for p, suffix := range suffixes {
+		if got := purposeOf(suffix); got != purpose(p) {
+			t.Errorf("%s is the cookie of purpose %d; want %d", suffix, got, p)
+		}
+	}
+	for _, other := range []string{"", "a", "AT", "at-", "csrf2"} {
+		if purposeOf(other) != purposes {
+			t.Errorf("%q has a purpose", other)
+		}
 	}
 }
 
@@ -271,7 +284,7 @@ func FuzzCookie(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		r := httptest.NewRequest(http.MethodGet, "/api/orders", nil)
 		r.Header["Cookie"] = []string{"__Host-shop-at=" + value}
-		s, refusal := w.handler.Open(r)
+		s, refusal := w.handler.Open(r, w.clock.Now())
 		// What stands after a semicolon is another cookie, and blanks around a value are not part of it.
 		same := strings.Trim(strings.SplitN(value, ";", 2)[0], " \t") == honest
 		if refusal == nil && !same {

@@ -12,7 +12,7 @@ import (
 //
 // It is the memory of one replica, and a restart empties it. A replica that was not told goes on taking a session's
 // cookies; but the references inside are dead at the issuer, and so they pass no further than the cache of phantom
-// tokens allows.
+// tokens allows: milliseconds with the revocation feed, a second without.
 type endedSessions struct {
 	count atomic.Int64 // so that a request need not lock when nothing has ended
 

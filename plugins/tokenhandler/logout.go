@@ -36,8 +36,8 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request, j *jar) error {
 		// issuer is being told. The issuer then refuses it everywhere.
 		_ = h.ended.endSession(&s.stamp, h.now()) // full of others: the issuer's revocation has to do
 		h.drop(r.Context(), s.refresh)
-	} else if refresh, err := h.openFirst(j, forRefresh, &s.stamp); err == nil {
-		h.drop(r.Context(), string(refresh))
+	} else if o, err := h.openFirst(j, forRefresh); err == nil {
+		h.drop(r.Context(), string(o.text))
 	}
 	w.Header()["Set-Cookie"] = h.names.clearAll()
 	writeJSON(w, http.StatusOK, map[string]string{"url": withQuery(h.cfg.EndSessionEndpoint, url.Values{

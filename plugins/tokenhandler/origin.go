@@ -29,23 +29,23 @@ func newCORS(cfg Config, csrfHeader string) cors {
 	}
 }
 
-// trusted returns the request's origin when it is one of the app's, else "".
-func (c *cors) trusted(h http.Header) string {
-	if values := h["Origin"]; len(values) == 1 && slices.Contains(c.origins, values[0]) {
-		return values[0]
+// trusted returns the request's origin when it is one of the app's, else "". named tells whether it names any.
+func (c *cors) trusted(h http.Header) (origin string, named bool) {
+	values := h["Origin"]
+	if len(values) == 1 && slices.Contains(c.origins, values[0]) {
+		return values[0], true
 	}
-	return ""
+	return "", len(values) > 0
 }
 
 // admits tells whether a request that is authorized by a cookie may have been caused by the app and nobody else. A
 // cookie with SameSite=Strict does not come from a foreign site, but a neighbour on the same site is none.
 //
 // A request that changes something, or upgrades the connection (a WebSocket is not held by CORS), must name an origin
-// of the app, and so must one that must. Any other may leave it out, as browsers do for the app's own origin, but must not name a foreign one.
-// Where the browser says more (Sec-Fetch-Site), that must fit. origin is the request's when it is one of the app's, else
-// empty.
-func admits(r *http.Request, origin string, must bool) bool {
-	if origin == "" && (must || len(r.Header["Origin"]) > 0 || changes(r) || len(r.Header["Upgrade"]) > 0) {
+// of the app, and so must one that must. Any other may leave it out, as browsers do for the app's own origin, but must not
+// name a foreign one. Where the browser says more (Sec-Fetch-Site), that must fit. p is what cors.response says of r.
+func (p Response) admits(r *http.Request, must bool) bool {
+	if p.origin == "" && (must || p.foreign || changes(r) || len(r.Header["Upgrade"]) > 0) {
 		return false
 	}
 	site := r.Header["Sec-Fetch-Site"]
@@ -56,7 +56,7 @@ func admits(r *http.Request, origin string, must bool) bool {
 	case "same-origin", "none":
 		return len(site) == 1
 	case "same-site":
-		return len(site) == 1 && origin != ""
+		return len(site) == 1 && p.origin != ""
 	}
 	return false
 }
@@ -87,5 +87,6 @@ func (c *cors) preflight(w http.ResponseWriter, r *http.Request) {
 
 // response is what every answer to r carries.
 func (c *cors) response(r *http.Request) Response {
-	return Response{origin: c.trusted(r.Header), expose: c.expose}
+	origin, named := c.trusted(r.Header)
+	return Response{origin: origin, foreign: named && origin == "", expose: c.expose}
 }

@@ -164,7 +164,7 @@ func TestPreflight(t *testing.T) {
 func TestWriter(t *testing.T) {
 	b := newWalk(t).loggedIn()
 	b.clock.advance(280 * time.Second) // into the margin: the answer carries new cookies
-	s, refusal := b.handler.Open(b.request(http.MethodGet, "/api/orders", ""))
+	s, refusal := b.handler.Open(b.request(http.MethodGet, "/api/orders", ""), b.clock.Now())
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -201,7 +201,7 @@ func FuzzCSRF(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said string) {
 		r := b.request(http.MethodPost, "/api/orders", "")
 		r.Header["X-Shop-Csrf"] = []string{said}
-		if _, refusal := w.handler.Open(r); (refusal == nil) != (said == b.csrf) {
+		if _, refusal := w.handler.Open(r, w.clock.Now()); (refusal == nil) != (said == b.csrf) {
 			t.Fatalf("%q: %v", said, refusal)
 		}
 	})

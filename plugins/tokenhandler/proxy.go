@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/phantomgate/phantomgate/plugins/policy"
 )
@@ -13,6 +14,8 @@ type Session struct {
 	// Reference is the opaque access reference, for package phantomtoken. It was sealed here, which does not say that
 	// the issuer still honours it.
 	Reference string
+	// Asked tells that the issuer was asked for a new reference, which takes its time.
+	Asked bool
 	// Response goes with the answer, also with a refusal, whoever makes it.
 	Response Response
 }
@@ -21,12 +24,13 @@ type Session struct {
 var errForeign = errors.New("origin or CSRF header do not fit")
 
 // Open decides about a request to an API that brings cookies: the origin, then the CSRF header, then the cookies; it
-// renews the access reference when that is about to end. It does not change r. Session.Response is set also when there
-// is a refusal. Every fault of origin, header or cookie gives the same refusal.
-func (h *Handler) Open(r *http.Request) (Session, *policy.Refusal) {
+// renews the access reference when that is about to end. It does not change r. now is the time. Session.Response is set also
+// when there is a refusal. Every fault of origin, header or cookie gives the same refusal.
+//
+// Cookies that were opened before cost no allocation.
+func (h *Handler) Open(r *http.Request, now time.Time) (Session, *policy.Refusal) {
 	s := Session{Response: h.cors.response(r)}
-	var err error
-	s.Reference, s.Response.cookies, err = h.open(r, s.Response.origin)
+	err := h.open(r, &s, now.UnixMilli())
 	if err == nil {
 		return s, nil
 	}
@@ -40,25 +44,27 @@ func (h *Handler) Open(r *http.Request) (Session, *policy.Refusal) {
 // ResponseTo is what goes with the answer to a request that no session is asked of.
 func (h *Handler) ResponseTo(r *http.Request) Response { return h.cors.response(r) }
 
-// open does so for a request of which origin is the trusted origin, or empty.
-func (h *Handler) open(r *http.Request, origin string) (reference string, cookies []string, err error) {
-	if !admits(r, origin, false) {
-		return "", nil, errForeign
+// open does so for a request to which s has the response.
+func (h *Handler) open(r *http.Request, s *Session, now int64) error {
+	if !s.Response.admits(r, false) {
+		return errForeign
 	}
 	var j jar
 	h.names.read(r.Header, &j)
-	now := h.now().UnixMilli()
-	s, a, err := h.openAccess(&j, now)
+	o, err := h.openAccess(&j, now)
 	if err == nil && changes(r) {
-		err = h.checkCSRF(r, &j, &s)
+		err = h.checkCSRF(r, &j, &o.stamp)
 	}
 	switch {
 	case err != nil:
-		return "", nil, err
-	case now < a.renew:
-		return a.reference, nil, nil
+		return err
+	case now < o.access.renew:
+		s.Reference = o.access.reference
+		return nil
 	}
-	return h.renew(r.Context(), &j, a, now)
+	s.Asked = true
+	s.Reference, s.Response.cookies, err = h.renew(r.Context(), &j, o.access, now)
+	return err
 }
 
 // checkCSRF holds the CSRF header against the sealed cookie of session s.

@@ -210,7 +210,7 @@ func TestRefreshesAreCoalesced(t *testing.T) {
 		leaving, leave := context.WithCancel(t.Context())
 		done.Go(func() {
 			r := b.request(http.MethodGet, "/api/orders", "")
-			if _, refusal := w.handler.Open(r.WithContext(leaving)); refusal == nil {
+			if _, refusal := w.handler.Open(r.WithContext(leaving), w.clock.Now()); refusal == nil {
 				t.Error("a request that was given up passed")
 			}
 		})

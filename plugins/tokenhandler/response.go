@@ -9,6 +9,7 @@ import (
 // cookies. The zero Response adds nothing.
 type Response struct {
 	origin  string // the app's, when the request named it; else no page of another origin may read the answer
+	foreign bool   // the request named an origin, and it is not the app's
 	expose  string
 	cookies []string
 }

@@ -14,8 +14,7 @@ import (
 //
 // Random nonces allow 2^32 seals under one key (NIST SP 800-38D, 8.3); a login makes five, a refresh two.
 type sealer struct {
-	keys   []sealingKey // the first one seals
-	opened openings     // of access cookies
+	keys []sealingKey // the first one seals
 }
 
 type sealingKey struct {
@@ -78,28 +77,15 @@ func (s *sealer) seal(p purpose, text []byte) string {
 	return sealEncoding.EncodeToString(sealed)
 }
 
-// openAccess is open for access cookies, which come with every request. What it returns is shared: nobody may write to it.
-func (s *sealer) openAccess(value string) []byte {
-	if text := s.opened.get(value); text != nil {
-		return text
-	}
-	text := s.open(forAccess, value)
-	if text != nil {
-		s.opened.put(value, text)
-	}
-	return text
-}
-
-// open returns what was sealed for p, or nil: why it does not open is nobody's business.
+// open returns what was sealed for p, or nil: why it does not open is nobody's business. Whatever the value is, it is
+// opened once, in vain if need be: what is wrong with it must not be told by the time that takes.
 func (s *sealer) open(p purpose, value string) []byte {
-	sealed := make([]byte, sealEncoding.DecodedLen(len(value)))
+	sealed := make([]byte, max(sealPrefix, sealEncoding.DecodedLen(len(value))))
 	n, err := sealEncoding.Decode(sealed, bytesOf(value))
 	// The decoder skips line breaks, so a length that differs says that there were some.
-	if err != nil || n != len(sealed) || n < sealPrefix || sealed[0] != sealVersion {
-		return nil
-	}
+	ours := err == nil && n == len(sealed) && sealed[0] == sealVersion
 	tag := [keyTagSize]byte(sealed[1:sealPrefix])
-	key, known := &s.keys[0], false // a value of an unknown key is opened in vain: it must not be told by its time
+	key, known := &s.keys[0], false
 	for i := range s.keys {
 		if s.keys[i].tag == tag {
 			key, known = &s.keys[i], true
@@ -107,7 +93,7 @@ func (s *sealer) open(p purpose, value string) []byte {
 		}
 	}
 	text, err := key.aead.Open(sealed[sealPrefix:sealPrefix], nil, sealed[sealPrefix:], key.aad[p])
-	if err != nil || !known {
+	if err != nil || !ours || !known {
 		return nil
 	}
 	return text

@@ -82,25 +82,20 @@ var (
 	errEnded     = errors.New("the session has ended")
 )
 
-// openAccess opens the access cookie, which is all that most requests need.
-func (h *Handler) openAccess(j *jar, now int64) (s stamp, a access, err error) {
-	text, err := h.openFirst(j, forAccess, &s)
+// openAccess opens the access cookie, which is all that most requests need, and judges its session.
+func (h *Handler) openAccess(j *jar, now int64) (*opening, error) {
+	o, err := h.openFirst(j, forAccess)
 	switch {
 	case err != nil:
-		return s, a, err
-	case len(text) < 16:
-		return s, a, errCookie
-	case now >= s.end || h.ended.has(&s):
-		return s, a, errEnded
+		return nil, err
+	case now >= o.stamp.end || h.ended.has(&o.stamp):
+		return nil, errEnded
 	}
-	a.expires = int64(binary.BigEndian.Uint64(text))
-	a.renew = int64(binary.BigEndian.Uint64(text[8:]))
-	a.reference = textOf(text[16:])
-	return s, a, nil
+	return o, nil
 }
 
 // openFirst opens the cookie that says which session this is.
-func (h *Handler) openFirst(j *jar, p purpose, s *stamp) (text []byte, err error) {
+func (h *Handler) openFirst(j *jar, p purpose) (*opening, error) {
 	if !j.has(p) {
 		return nil, errNoSession
 	}
@@ -108,36 +103,41 @@ func (h *Handler) openFirst(j *jar, p purpose, s *stamp) (text []byte, err error
 	if !ok {
 		return nil, errCookie
 	}
-	var opened []byte
-	if p == forAccess {
-		opened = h.sealer.openAccess(value)
-	} else {
-		opened = h.sealer.open(p, value)
+	if p.kept() {
+		if o := h.openings.get(p, value); o != nil {
+			return o, nil
+		}
 	}
-	if text, ok = s.read(opened); !ok {
+	o := readOpening(p, h.sealer.open(p, value))
+	if o == nil {
 		return nil, errCookie
 	}
-	return text, nil
+	if p.kept() {
+		h.openings.put(value, o)
+	}
+	return o, nil
 }
 
 // openNext opens a further cookie of the session s.
 func (h *Handler) openNext(j *jar, p purpose, s *stamp) (text []byte, err error) {
-	var other stamp
-	if text, err = h.openFirst(j, p, &other); err != nil {
+	o, err := h.openFirst(j, p)
+	if err != nil {
 		return nil, err
 	}
-	if other != *s {
+	if o.stamp != *s {
 		return nil, errCookie
 	}
-	return text, nil
+	return o.text, nil
 }
 
 // openSession opens all cookies of a session. One that is missing is a fault, but for the refresh reference, which not
 // every issuer gives.
 func (h *Handler) openSession(j *jar, now int64) (s session, err error) {
-	if s.stamp, s.access, err = h.openAccess(j, now); err != nil {
+	first, err := h.openAccess(j, now)
+	if err != nil {
 		return session{}, err
 	}
+	s.stamp, s.access = first.stamp, first.access
 	for _, p := range []purpose{forRefresh, forIdentity, forCSRF} {
 		text, err := h.openNext(j, p, &s.stamp)
 		switch {

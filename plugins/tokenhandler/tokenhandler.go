@@ -108,6 +108,7 @@ type Handler struct {
 
 	names     names
 	sealer    *sealer
+	openings  *openings
 	cors      cors
 	csrfName  string // canonical
 	issuer    *issuerClient
@@ -137,7 +138,7 @@ func New(cfg Config, opts Options) (*Handler, error) {
 	csrfHeader := "x-" + cfg.CookiePrefix + "-csrf"
 	h := &Handler{
 		cfg: cfg, logger: opts.Logger, now: opts.Now,
-		names: names, sealer: sealer,
+		names: names, sealer: sealer, openings: newOpenings(),
 		cors:      newCORS(cfg, csrfHeader),
 		csrfName:  http.CanonicalHeaderKey(csrfHeader),
 		issuer:    newIssuerClient(cfg, opts.Transport),

@@ -37,7 +37,7 @@ type settings struct {
 func fullSettings() settings {
 	return settings{
 		rounds: 25, readers: 16, writers: 64, proxied: 6_000, read: 3_000, written: 1_500, tokens: 20_000,
-		swaps: []swapBench{swap1k, cookie, swap1M}, swapTurn: "100x", ended: 100_000, revokeTurns: "200x",
+		swaps: []swapBench{swap1k, cookie, cookiePost, swap1M}, swapTurn: "100x", ended: 100_000, revokeTurns: "200x",
 	}
 }
 
@@ -45,7 +45,7 @@ func fullSettings() settings {
 func quickSettings() settings {
 	return settings{
 		rounds: 2, readers: 4, writers: 4, proxied: 50, read: 50, written: 20, tokens: 20,
-		swaps: []swapBench{swap1k, cookie}, swapTurn: "1x", ended: 2000, revokeTurns: "2x",
+		swaps: []swapBench{swap1k, cookie, cookiePost}, swapTurn: "1x", ended: 2000, revokeTurns: "2x",
 	}
 }
 

@@ -15,14 +15,15 @@ import (
 // in the cache for a million of them to be there at once, and only that package's own tests can say otherwise.
 type swapBench struct {
 	benchmark, figure string
-	goal              float64
+	goal              float64 // 0: none
 	about             string
 }
 
 var (
-	swap1k = swapBench{"BenchmarkCachedSwap_1k", "core_swap_1k", 2, "cached swap / (SHA-256 + BigCache Get), 1,000 tokens"}
-	cookie = swapBench{"BenchmarkCachedCookie_1k", "core_cookie_1k", 1.5, "a browser with cookies / the same with a bearer token, 1,000 users"}
-	swap1M = swapBench{"BenchmarkCachedSwap_1M", "core_swap_1m", 1.5, "the same, 1,000,000 tokens at random"}
+	swap1k     = swapBench{"BenchmarkCachedSwap_1k", "core_swap_1k", 2, "cached swap / (SHA-256 + BigCache Get), 1,000 tokens"}
+	cookie     = swapBench{"BenchmarkCachedCookie_1k", "core_cookie_1k", 1.5, "Chromium with cookies / with a bearer token, one gateway, the same 1,000 users"}
+	cookiePost = swapBench{"BenchmarkCachedCookiePost_1k", "core_cookie_post_1k", 0, "the same for a POST, whose CSRF header is held against its cookie"}
+	swap1M     = swapBench{"BenchmarkCachedSwap_1M", "core_swap_1m", 1.5, "the same, 1,000,000 tokens at random"}
 )
 
 // mostAllocations is how many allocations a cached swap may make.
@@ -40,8 +41,12 @@ func measureSwap(ctx context.Context, l *lab, s settings) ([]figures.Figure, err
 			return nil, err
 		}
 		times := figures.Spread{Median: metrics["x-floor"], Low: metrics["x-quarter"], High: metrics["x-threequarters"]}
+		ratio := figures.Informative(b.figure, "x", times, b.about)
+		if b.goal > 0 {
+			ratio = figures.AtMost(b.goal, b.figure, "x", times, b.about)
+		}
 		all = append(all,
-			figures.AtMost(b.goal, b.figure, "x", times, b.about),
+			ratio,
 			figures.Informative(b.figure+"_time", "ns", figures.Spread{Median: metrics["ns/swap"]}, "one cached swap"),
 			figures.AtMost(mostAllocations, b.figure+"_allocations", "allocations", figures.Spread{Median: metrics["allocs/swap"]}, "of one cached swap"),
 		)

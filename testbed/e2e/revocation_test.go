@@ -11,8 +11,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// patience bounds how long a revocation may take to reach the gateway. Its cache keeps an answer for a second; the rest is
-// for a slow machine.
+// patience bounds how long a revocation may take to reach the gateway. The feed takes milliseconds; the rest is for a slow
+// machine.
 const patience = 20 * time.Second
 
 // live is a token as the admin API lists it.
@@ -117,7 +117,7 @@ func TestRevocationByEveryReach(t *testing.T) {
 				t.Errorf("the answer to the revocation: %+v, want the kind %s", done, c.kind)
 			}
 
-			// At the issuer it holds as soon as it was answered; at the gateway once its cache has let go.
+			// At the issuer it holds as soon as it was answered; at the gateway once it has heard of it.
 			if w.active(t, alice.AccessToken) {
 				t.Error("the issuer still calls the token active")
 			}

@@ -31,25 +31,28 @@ var (
 	desktop = size{"desktop", 1280, 900}
 )
 
-// chromium starts a browser with an empty profile; the test ends it. Without Chromium the test is skipped, but fails where
-// CI=true.
-func chromium(t *testing.T) context.Context {
+// chromiumBinary finds Chromium. Without it the test is skipped, but fails where CI=true.
+func chromiumBinary(t *testing.T) string {
 	t.Helper()
-	var binary string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
-			binary = found
-			break
+			return found
 		}
 	}
-	if binary == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("there is no Chromium; .ci/run installs it")
-		}
-		t.Skip("SKIPPED, the shop is not tested in a browser: there is no Chromium; install the package chromium")
+	if os.Getenv("CI") == "true" {
+		t.Fatal("there is no Chromium; .ci/run installs it")
 	}
+	t.Skip("SKIPPED, the shop is not tested in a browser: there is no Chromium; install the package chromium")
+	return ""
+}
+
+// chromium starts a browser with an empty profile; the test ends it.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	binary := chromiumBinary(t)
 	// No sandbox: a container's root has none, and the pages are our own.
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(binary), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(binary), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("enable-blink-features", "ComputedAccessibilityInfo")) // Element.computedName, for wellMadeControls
 	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, end := chromedp.NewContext(allocator)
 	t.Cleanup(func() {

@@ -50,6 +50,7 @@ func TestRefusedOnce(t *testing.T) {
 	s.set(503, eventsCall)
 	p.do(chromedp.Reload())
 	p.sees("The issuer is not available. Wait a moment, then try again.")
+	p.wellMadeControls("a view that failed")
 	if refreshes := s.count(refreshCall); refreshes != 1 {
 		t.Errorf("a 503 was followed by a refresh")
 	}
@@ -118,12 +119,16 @@ func TestLooks(t *testing.T) {
 			name := screen.name + "-" + scheme + "-"
 			p := open(t, browser, screen, scheme, s.url+"/")
 			p.sees("Tickets for twelve evenings")
+			p.wellMadeControls(name + "welcome")
 			p.keep(name+"welcome", false)
 			p.click("main", "Sign in")
 			p.sees("Midsummer Jazz")
+			p.wellMadeControls(name + "events")
 			p.keep(name+"events", false)
 			p.click("main", "Add")
 			p.sees("Added (")
+			p.wellMadeControls(name + "events, one added")
+			p.keep(name+"added", false)
 			p.eval(`document.getElementById('panel').open = true`)
 			for _, view := range []string{"Basket", "Checkout", "Account"} {
 				p.click("nav", view)
@@ -131,8 +136,12 @@ func TestLooks(t *testing.T) {
 				if p.eval(`document.documentElement.scrollWidth > innerWidth`) != "false" {
 					t.Errorf("%s%s is wider than the screen", name, view)
 				}
+				p.wellMadeControls(name + view)
 				p.keep(name+view, true)
 			}
+			p.click("main", "Renew now")
+			p.sees("Renewed ✓")
+			p.wellMadeControls(name + "Account, renewed")
 			p.click("header", "Sign out")
 			p.sees("Sign in to see what is on.")
 		}

@@ -9,11 +9,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
+
+	"github.com/phantomgate/phantomgate/testbed/control"
 )
 
 // signIn goes through the issuer's page as a person does.
@@ -28,6 +31,7 @@ func (p *tab) signIn(user string) {
 func (p *tab) fillIn(user string) {
 	p.t.Helper()
 	p.awaits(`document.querySelector("input[name=password]")`)
+	p.wellMadeControls("the issuer's login")
 	p.eval(`(document.querySelector("input[name=login]").value = ` + quote(user) + `, document.querySelector("input[name=password]").value = ` + quote(user+"-demo") + `)`)
 	p.click("main", "Sign in")
 }
@@ -83,6 +87,7 @@ func (p *tab) signOut(s shop) {
 	p.t.Helper()
 	p.click("header", "Sign out")
 	p.awaits(`location.origin === ` + quote(s.issuer) + ` && document.readyState === "complete"`)
+	p.wellMadeControls("the issuer's logout")
 	p.click("main", "Sign out")
 	p.sees("Sign in to see what is on.")
 }
@@ -137,8 +142,9 @@ func flags(c *network.Cookie) network.Cookie {
 	return shown
 }
 
-// TestTwoTabsRefresh lets two tabs renew the session at once, with one refresh token between them: neither is thrown out. That
-// they did use the same one is seen at the issuer, where both together made one new access token, not one each.
+// TestTwoTabsRefresh lets two tabs renew the session with one refresh token between them: at once, and one while the other's
+// answer is on its way back. Neither is thrown out. That they did use the same one is seen at the issuer, where both together
+// made one new access token, not one each.
 func TestTwoTabsRefresh(t *testing.T) {
 	s := theShop(t)
 	browser := chromium(t)
@@ -148,12 +154,12 @@ func TestTwoTabsRefresh(t *testing.T) {
 	two.sees("Alice Arendt")
 	one.click("nav", "Account")
 	one.sees("Alice Arendt")
-	one.lag()
-	two.lag()
-	for range 3 {
+	one.lag(time.Second)
+	two.lag(time.Second)
+	for range 2 {
 		before := s.alive(t, "alice")
 		// Both begin when they hear of it, so that neither waits for the other's answer.
-		go_ := `new Promise((done) => { const c = new BroadcastChannel("test-go"); c.onmessage = () => { import("/shop/agent.js").then((a) => a.refresh()).then(done, (e) => done("failed: " + e.message)); }; c.postMessage("listening"); })`
+		go_ := `new Promise((done) => { const c = new BroadcastChannel("test-go"); c.onmessage = () => { ` + renewal + `.then(done, (e) => done("failed: " + e.message)); }; c.postMessage("listening"); })`
 		results := make(chan string, 2)
 		ready := open(t, browser, phone, "light", s.url+"/shop/mark.svg")
 		ready.eval(`(window.heard = 0, window.c = new BroadcastChannel("test-go"), window.c.onmessage = () => { window.heard++; window.told?.(); }, 0)`)
@@ -167,27 +173,73 @@ func TestTwoTabsRefresh(t *testing.T) {
 				t.Errorf("a refresh ended with %s", result)
 			}
 		}
-		for _, p := range []*tab{one, two} {
-			if status := p.status("/api/eventcatalog/events"); status != "200" {
-				t.Errorf("afterwards a call is answered %s", status)
-			}
+		s.goOn(t, len(before)+1, one, two)
+	}
+
+	// The issuer has answered the first tab before the second one begins: no gateway can join the two. The first tab's answer
+	// comes late, and so the browser still has the old cookies.
+	const late = 6 * time.Second
+	one.lag(late)
+	before := len(s.alive(t, "alice"))
+	first := make(chan string, 1)
+	go func() { first <- one.eval(renewal) }()
+	for len(s.alive(t, "alice")) == before {
+		select {
+		case result := <-first:
+			t.Fatalf("the first tab's refresh ended with %s, and the issuer made nothing", result)
+		default:
 		}
-		if made := len(s.alive(t, "alice")) - len(before); made != 1 {
-			t.Errorf("two tabs' refreshes made %d access tokens", made)
+	}
+	if result := two.eval(renewal); result != "true" {
+		t.Errorf("the second tab's refresh ended with %s", result)
+	}
+	select {
+	case <-first:
+		t.Error("the second tab began too late: the first one had its answer")
+	default:
+	}
+	if result := <-first; result != "true" {
+		t.Errorf("the first tab's refresh ended with %s", result)
+	}
+	one.lag(0)
+	s.goOn(t, before+1, one, two)
+}
+
+// renewal is a tab's own refresh.
+const renewal = `import("/shop/agent.js").then((a) => a.refresh())`
+
+// goOn wants calls of these tabs to be answered, and alice to have so many living access tokens.
+func (s shop) goOn(t *testing.T, alive int, tabs ...*tab) {
+	t.Helper()
+	for _, p := range tabs {
+		if status := p.status("/api/eventcatalog/events"); status != "200" {
+			t.Errorf("afterwards a call is answered %s", status)
 		}
+	}
+	if got := len(s.alive(t, "alice")); got != alive {
+		t.Errorf("two tabs' refreshes left %d access tokens alive; want %d, one more than before", got, alive)
 	}
 }
 
-// lag keeps every answer from this tab for a second: what it sends meanwhile goes with the cookies it has.
-func (p *tab) lag() {
+// TestTwoTabsNeedTheGrace is the control: without the issuer's grace, the second tab is thrown out, and the first one with it.
+func TestTwoTabsNeedTheGrace(t *testing.T) {
+	chromiumBinary(t)
+	noGrace := control.Fault{File: "authserver/internal/grants/refresh.go", Old: "const grace = 10 * time.Second", New: "const grace = 0 * time.Second"}
+	if err := noGrace.Missed(t.Context(), "../../..", "e2e/browser", "TestTwoTabsRefresh"); err != nil {
+		t.Error(err)
+	}
+}
+
+// lag keeps every answer from this tab for so long: what it sends meanwhile goes with the cookies it has.
+func (p *tab) lag(d time.Duration) {
 	p.t.Helper()
-	second := network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{
-		{Latency: 1000, DownloadThroughput: -1, UploadThroughput: -1}}} // of every address
+	lag := network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{
+		{Latency: float64(d.Milliseconds()), DownloadThroughput: -1, UploadThroughput: -1}}} // of every address
 	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		if _, err := cdp.Call(ctx, target, network.Enable, network.EnableParams{}); err != nil {
 			return err
 		}
-		_, err := cdp.Call(ctx, target, network.EmulateNetworkConditionsByRule, second)
+		_, err := cdp.Call(ctx, target, network.EmulateNetworkConditionsByRule, lag)
 		return err
 	}))
 }
@@ -247,6 +299,7 @@ func TestSignOutIsSeenElsewhere(t *testing.T) {
 	if text := two.text(); strings.Contains(text, "Alice") {
 		t.Errorf("the other tab still shows whose account it was:\n%s", text)
 	}
+	two.wellMadeControls("signed out elsewhere")
 	two.keep("shop-signed-out-elsewhere", false)
 	if status := two.status("/api/eventcatalog/events"); status != "401" {
 		t.Errorf("the other tab's call is answered %s", status)
@@ -266,6 +319,7 @@ func TestRevokedMidUse(t *testing.T) {
 	one.click("main", "Revoke me")
 	one.sees("Your session has ended")
 	one.sees("refused · 401")
+	one.wellMadeControls("revoked")
 	one.keep("shop-revoked", false)
 	if left := one.cookies("demo"); len(left) != 0 {
 		t.Errorf("after the revocation there are still %d cookies", len(left))
@@ -276,6 +330,27 @@ func TestRevokedMidUse(t *testing.T) {
 		t.Errorf("bob, whom nobody revoked, is answered %s", status)
 	}
 	one.signIn("alice") // and may come back
+}
+
+// TestSignOutAtTheIssuer leaves at the issuer's own page, of which the shop is not told: the gateway hears of it by the feed.
+func TestSignOutAtTheIssuer(t *testing.T) {
+	s := theShop(t)
+	browser := chromium(t)
+	shop := open(t, browser, desktop, "light", s.url+"/")
+	shop.signIn("alice")
+	issuer := open(t, browser, phone, "light", s.issuer+"/oauth/logout")
+	issuer.click("main", "Sign out")
+	issuer.awaits(`!document.querySelector("main button")`)
+	for deadline := time.Now().Add(patience); shop.status("/api/eventcatalog/events") != "401"; {
+		if time.Now().After(deadline) {
+			t.Fatal("the shop's session goes on after its login has ended")
+		}
+	}
+	shop.click("nav", "Basket")
+	shop.sees("Your session has ended")
+	if left := shop.cookies("demo"); len(left) != 0 {
+		t.Errorf("there are still %d cookies", len(left))
+	}
 }
 
 // TestConsent is somebody else's application: the issuer's page asks, and a no goes back to it.
@@ -289,6 +364,7 @@ func TestConsent(t *testing.T) {
 	}.Encode())
 	p.fillIn("bob")
 	p.sees("Allow Partner Travel?")
+	p.wellMadeControls("the issuer's question")
 	p.keep("issuer-consent", false)
 	p.click("main", "Deny")
 	p.sees("came back")

@@ -17,6 +17,7 @@ import (
 const config = `
 policies:
   patient: {access_token: 20m, session: 12h}
+  app: {refresh: always}
 audiences:
   - name: catalogue
     title: Catalogue
@@ -47,6 +48,15 @@ clients:
     grant_types: [authorization_code, refresh_token]
     redirect_uris: ["https://front.example/callback"]
     scopes: [openid, profile, offline_access, catalogue.read]
+    consent: skip
+  - id: spa
+    name: The shop in the browser
+    secret: {demo: spa-secret}
+    grant_types: [authorization_code, refresh_token]
+    redirect_uris: ["https://app.example/callback"]
+    post_logout_redirect_uris: ["https://app.example/goodbye"]
+    scopes: [openid, catalogue.read]
+    policy: app
     consent: skip
   - id: native
     name: The app
@@ -82,6 +92,11 @@ func Web() App {
 
 func Other() App {
 	return App{ID: "other", Secret: "other-secret", RedirectURI: "https://other.example/callback"}
+}
+
+// SPA is a browser app behind a token handler: its refresh references live and end with the login.
+func SPA() App {
+	return App{ID: "spa", Secret: "spa-secret", RedirectURI: "https://app.example/callback"}
 }
 
 func Front() App {

@@ -28,6 +28,13 @@ function button(text, kind, work) {
   return [node, note];
 }
 
+// label gives a button a text, and a name that says what it is about to those who do not see what stands beside it. The name
+// holds the text (WCAG 2.5.3): who speaks to the page says what they read.
+function label(node, text, name) {
+  node.textContent = text;
+  node.setAttribute('aria-label', name);
+}
+
 export function welcome(notice) {
   const notices = {
     'signed-out': 'You have signed out.',
@@ -60,11 +67,11 @@ function ticket(event) {
     const now = await call('GET', basketPath); // another tab may have added one
     const quantity = 1 + (now.lines.find((line) => line.event === event.id)?.quantity ?? 0);
     await call('POST', basketPath, { event: event.id, quantity });
-    node.textContent = `Added (${quantity})`;
+    label(node, `Added (${quantity})`, `Added (${quantity}): ${event.name}`);
     say(`${event.name} is in your basket.`);
     explain(); // beside it: the next click need not wait
   });
-  add[0].setAttribute('aria-label', `Add ${event.name} to your basket`);
+  label(add[0], 'Add', `Add ${event.name} to your basket`);
   return el('li', { class: 'ticket' },
     el('div', { class: 'what' }, el('h2', {}, event.name), el('p', { class: 'quiet' }, event.venue), el('p', { class: 'quiet' }, el('time', { datetime: event.date }, day(event.date)))),
     el('div', { class: 'stub' }, el('strong', {}, money(event.price)), add));
@@ -95,7 +102,7 @@ function bill(got, takeOut) {
   const row = (name, amount, kind, last) => el('tr', { class: kind }, el('th', { scope: 'row' }, name), el('td', {}, amount), takeOut && el('td', {}, last ?? ''));
   const lines = got.lines.map((line) => {
     const out = takeOut && button('Remove', 'other', () => takeOut(line));
-    out?.[0].setAttribute('aria-label', `Remove ${line.name}`);
+    if (out) label(out[0], 'Remove', `Remove ${line.name}`);
     return row(`${line.quantity} × ${line.name}`, sum(line.total), null, out);
   });
   return el('table', { class: 'bill' }, el('caption', { class: 'visually-hidden' }, 'What it comes to'),
@@ -108,7 +115,7 @@ async function account() {
   return [title('Your account'),
     el('dl', { class: 'facts' }, rows.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])),
     el('section', {}, el('h2', {}, 'Renew'), el('p', { class: 'quiet' }, 'The gateway does this by itself before the token inside the cookies ends. Two tabs may do it at once.'), el('p', {}, button('Renew now', 'other', renewNow))),
-    el('section', {}, el('h2', {}, 'Revoke me'), el('p', { class: 'quiet' }, 'Ends everything that was ever allowed in your name, in every browser. The gateway may honour what it has in its cache for one more second; watch it.'), el('p', {}, button('Revoke me', 'danger', revokeMe)))];
+    el('section', {}, el('h2', {}, 'Revoke me'), el('p', { class: 'quiet' }, 'Ends everything that was ever allowed in your name, in every browser. The gateway has your token in its cache, hears of it from the issuer within milliseconds, and refuses; watch it.'), el('p', {}, button('Revoke me', 'danger', revokeMe)))];
 }
 
 async function renewNow(node) {
@@ -117,10 +124,10 @@ async function renewNow(node) {
   say('Your session was renewed.');
 }
 
-const watchFor = 5_000; // milliseconds; the cache keeps a token for one second
+const watchFor = 6_000; // milliseconds: more than a gateway that does not hear the issuer believes its cache (max_staleness, 5 s)
 const watchEvery = 200;
 
-// revokeMe ends all of the user's access, and calls on until the gateway has noticed. The call that is refused ends the
+// revokeMe ends all of the user's access, and calls on until the gateway has heard of it. The call that is refused ends the
 // session of this page too.
 async function revokeMe(node) {
   await call('POST', '/api/account/revoke', {});
