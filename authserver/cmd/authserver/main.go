@@ -58,7 +58,7 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), restoredCommand(), hashPasswordCommand(), dataKeyCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), healthCommand(), restoredCommand(), hashPasswordCommand(), dataKeyCommand(), versionCommand())
 	return root
 }
 
