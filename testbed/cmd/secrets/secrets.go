@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	_ "embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -20,12 +21,13 @@ const (
 	gateway = "gateway"
 	basket  = "shoppingbasket"
 	account = "account"
+	tyk     = "tyk"    // the profile of that name
 	people  = "people" // what a person is shown; no running container has it
 )
 
 // clients have a secret at the issuer, by id, and these hold it too.
 var clients = map[string][]string{
-	"gateway":        {gateway},
+	"gateway":        {gateway, tyk},
 	"spa":            {gateway},
 	"shoppingbasket": {basket},
 	"operator":       {account},
@@ -38,6 +40,9 @@ var users = []string{"alice", "bob", "olga"}
 
 // passwordCost is the least cost of bcrypt that the issuer takes: nobody guesses 80 random bits, however fast they try.
 const passwordCost = 10
+
+//go:embed tyk.conf
+var tykConf string
 
 // folder holds the consumers' folders.
 type folder string
@@ -61,11 +66,13 @@ func (f folder) make(out io.Writer) error {
 		}
 		made += n
 	}
-	n, err := f.makeCookieKey()
-	if err != nil {
-		return err
+	for _, file := range []func() (int, error){f.makeCookieKey, f.makeTykConf} {
+		n, err := file()
+		if err != nil {
+			return err
+		}
+		made += n
 	}
-	made += n
 	if made == 0 {
 		fmt.Fprintln(out, "Every secret is there already, and is kept.")
 	} else {
@@ -134,6 +141,15 @@ func (f folder) makeCookieKey() (made int, err error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	return 1, f.keep(gateway, name, base64.StdEncoding.EncodeToString(key))
+}
+
+// makeTykConf makes the configuration of the Tyk gateway, which can read its control API's secret from nowhere else.
+func (f folder) makeTykConf() (made int, err error) {
+	const name = "tyk.conf"
+	if kept, err := f.read(tyk, name); kept != "" || err != nil {
+		return 0, err
+	}
+	return 1, f.keep(tyk, name, strings.TrimSpace(strings.Replace(tykConf, "${SECRET}", rand.Text(), 1)))
 }
 
 // read gives a secret, or "" when it is not there yet.

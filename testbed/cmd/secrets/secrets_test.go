@@ -16,7 +16,7 @@ import (
 func emptyFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, consumer := range []string{issuer, gateway, basket, account, people} {
+	for _, consumer := range []string{issuer, gateway, basket, account, tyk, people} {
 		if err := os.Mkdir(filepath.Join(dir, consumer), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -67,6 +67,7 @@ func TestEachSeesItsOwn(t *testing.T) {
 		"issuer/operator.secret", "issuer/partner.secret", "issuer/shoppingbasket.secret", "issuer/spa.secret",
 		"people/alice.password", "people/batch.secret", "people/bob.password", "people/olga.password", "people/partner.secret",
 		"shoppingbasket/shoppingbasket.secret",
+		"tyk/gateway.secret", "tyk/tyk.conf",
 	}
 	if names := slices.Sorted(maps.Keys(found)); !slices.Equal(names, want) {
 		t.Errorf("made %v", names)
