@@ -20,6 +20,7 @@ func TestCompose(t *testing.T) {
 		{"Privileges", s.privileges},
 		{"Secrets", s.secrets},
 		{"Networks", s.networks},
+		{"Docs", s.docs},
 		{"Shop", s.shop},
 		{"Revocation", s.revocation},
 		{"Restarts", s.restarts},

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"os/exec"
 	"slices"
@@ -109,7 +110,7 @@ func (s *stack) secrets(t *testing.T) {
 // quiet: nothing that is secret stands in a log.
 func (s *stack) quiet(t *testing.T) {
 	logs := s.logs(t)
-	if !strings.Contains(logs, "docker compose run --rm passwords") || !strings.Contains(logs, "listening") {
+	if !strings.Contains(logs, "docker compose run --rm setup passwords") || !strings.Contains(logs, "listening") {
 		t.Errorf("these are not the logs:\n%s", logs)
 	}
 	secret := strings.Fields(s.exec(t, "issuer", "sh", "-c", "cat /secrets/*") + s.exec(t, "gateway", "sh", "-c", "cat /secrets/*"))
@@ -125,49 +126,51 @@ func (s *stack) quiet(t *testing.T) {
 
 // networks: who reaches whom, at every address that anybody has.
 func (s *stack) networks(t *testing.T) {
-	apis := []string{"account", "eventcatalog", "gateway", "shop", "shoppingbasket"} // they share a network
-	for _, c := range []struct {
-		to, port string
-		from     []string // besides itself
-	}{
-		{"discount", "9000", []string{"issuer", "shoppingbasket"}}, // the issuer gives it keys on a network of the two
-		{"issuer", "8091", []string{"account"}},
-		{"issuer", s.port(s.issuer), []string{"account", "discount", "eventcatalog", "gateway", "shoppingbasket"}},
-		{"shop", "9000", apis}, {"eventcatalog", "9000", apis}, {"shoppingbasket", "9000", append(apis, "discount")}, {"account", "9000", append(apis, "issuer")},
+	gateway, public := "gateway:"+port(s.gateway), "issuer:"+port(s.issuer)
+	const admin = "issuer:8091"
+	routed := []string{"account:9000", "eventcatalog:9000", gateway, "shop:9000", "shoppingbasket:9000"} // the gateway's network
+	with := func(more ...string) []string { return append(slices.Clone(routed), more...) }
+	for from, want := range map[string][]string{
+		"account":        with(public, admin),
+		"eventcatalog":   with(public),
+		"gateway":        with(public),
+		"shop":           with(),
+		"shoppingbasket": with(public, "discount:9000"),
+		"discount":       {public, "shoppingbasket:9000"},
+		// A network carries both ways: who asks the issuer is reached by it, and nobody else.
+		"issuer": {"account:9000", "discount:9000", "eventcatalog:9000", gateway, "shoppingbasket:9000"},
 	} {
-		reached := []string{}
-		for _, from := range running {
-			if from != c.to && s.reaches(t, from, c.to, c.port) {
-				reached = append(reached, from)
-			}
-		}
-		want := slices.DeleteFunc(slices.Clone(c.from), func(from string) bool { return from == c.to })
-		// Those that the issuer shares a network with, for what they ask of it, it reaches in turn.
-		if slices.Contains([]string{"eventcatalog", "shoppingbasket"}, c.to) {
-			want = append(want, "issuer")
-		}
-		if slices.Sort(want); !slices.Equal(reached, want) {
-			t.Errorf("%s:%s is reached from %v, want %v", c.to, c.port, reached, want)
+		want = slices.DeleteFunc(want, func(to string) bool { return strings.HasPrefix(to, from+":") })
+		slices.Sort(want)
+		if reached := s.reached(t, from, append(routed, "discount:9000", public, admin)); !slices.Equal(reached, want) {
+			t.Errorf("%s reaches %v, want %v", from, reached, want)
 		}
 	}
 	s.fromOutside(t)
 }
 
-func (s *stack) port(address string) string { return address[strings.LastIndex(address, ":")+1:] }
+func port(address string) string { return address[strings.LastIndex(address, ":")+1:] }
 
-// reaches tries each of the other's addresses.
-func (s *stack) reaches(t *testing.T, from, to, port string) bool {
+// reached gives those of the others to which a container can open a connection, at any of their addresses. All are tried at
+// once: what no network leads to answers nothing at all.
+func (s *stack) reached(t *testing.T, from string, targets []string) []string {
 	t.Helper()
-	for _, network := range s.inspect(t, to).NetworkSettings.Networks {
-		if network.IPAddress == "" {
-			t.Fatalf("%s has no address", to)
+	var script strings.Builder
+	for _, to := range targets {
+		service, number, _ := strings.Cut(to, ":")
+		if service == from {
+			continue
 		}
-		open := "exec 3<>/dev/tcp/" + network.IPAddress + "/" + port
-		if exec.Command("docker", "exec", s.containers[from], "timeout", "2", "bash", "-c", open).Run() == nil {
-			return true
+		for _, network := range s.inspect(t, service).NetworkSettings.Networks {
+			if network.IPAddress == "" {
+				t.Fatalf("%s has no address", service)
+			}
+			fmt.Fprintf(&script, "(timeout 3 bash -c 'exec 3<>/dev/tcp/%s/%s' 2>/dev/null && echo %s) & ", network.IPAddress, number, to)
 		}
 	}
-	return false
+	found := strings.Fields(s.exec(t, from, "bash", "-c", script.String()+"wait"))
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 // fromOutside: what is published is on loopback alone.
@@ -182,7 +185,7 @@ func (s *stack) fromOutside(t *testing.T) {
 			continue
 		}
 		for _, published := range []string{s.gateway, s.issuer} {
-			if conn, err := net.Dial("tcp", net.JoinHostPort(ip.IP.String(), s.port(published))); err == nil {
+			if conn, err := net.Dial("tcp", net.JoinHostPort(ip.IP.String(), port(published))); err == nil {
 				_ = conn.Close()
 				t.Errorf("%s is reached at %v too", published, ip.IP)
 			}

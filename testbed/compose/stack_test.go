@@ -182,19 +182,19 @@ func (s *stack) awaitHealthy(t *testing.T, service string, since time.Time) {
 	t.Fatalf("%s has not become healthy: %s", service, docker(t, "inspect", "--format", "{{json .State}}", s.containers[service]))
 }
 
-// passwordLine is a line of what docker compose run --rm passwords prints.
+// passwordLine is a line of what docker compose run --rm setup passwords prints.
 var passwordLine = regexp.MustCompile(`(?m)^(\w+) +(\S+)\r?$`)
 
 func (s *stack) learnPasswords(t *testing.T) {
 	t.Helper()
 	s.passwords = map[string]string{}
-	shown := s.says(t, "run", "--rm", "-T", "passwords")
+	shown := s.says(t, "run", "--rm", "-T", "setup", "passwords")
 	for _, line := range passwordLine.FindAllStringSubmatch(shown, -1) {
 		s.passwords[line[1]] = line[2]
 	}
 	for _, name := range []string{"alice", "bob", "olga", "batch", "partner"} {
 		if s.passwords[name] == "" {
-			t.Fatalf("passwords does not tell %s's", name)
+			t.Fatalf("setup passwords does not tell %s's", name)
 		}
 	}
 }

@@ -78,7 +78,7 @@ func (f folder) make(out io.Writer) error {
 	} else {
 		fmt.Fprintf(out, "Made %d secrets, each in the volume of who needs it.\n", made)
 	}
-	fmt.Fprintln(out, "Passwords to sign in with: docker compose run --rm passwords")
+	fmt.Fprintln(out, "Passwords to sign in with: docker compose run --rm setup passwords")
 	return nil
 }
 

@@ -115,15 +115,15 @@ func TestWhatIsThereIsKept(t *testing.T) {
 	}
 }
 
-// TestShow names each person once, and says what to do when there is nothing to show.
-func TestShow(t *testing.T) {
+// TestPasswords names each person once, and says what to do when there is nothing to show.
+func TestPasswords(t *testing.T) {
 	dir := emptyFolder(t)
-	if err := run([]string{"show", dir}, io.Discard); err == nil || !strings.Contains(err.Error(), "docker compose up") {
+	if err := run([]string{"passwords", dir}, io.Discard); err == nil || !strings.Contains(err.Error(), "docker compose up") {
 		t.Errorf("with nothing made: %v", err)
 	}
 	found := makeSecrets(t, dir)
 	var shown strings.Builder
-	if err := run([]string{"show", dir}, &shown); err != nil {
+	if err := run([]string{"passwords", dir}, &shown); err != nil {
 		t.Fatal(err)
 	}
 	for name, secret := range found {

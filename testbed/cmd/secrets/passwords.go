@@ -7,8 +7,8 @@ import (
 	"text/tabwriter"
 )
 
-// show tells what a person signs in with, and what an app outside of the containers needs.
-func (f folder) show(out io.Writer) error {
+// passwords tells what a person signs in with, and what an app outside of the containers needs.
+func (f folder) passwords(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "USER\tPASSWORD")
 	for _, login := range users {
