@@ -19,7 +19,7 @@ endef
 
 .PHONY: help
 help: ## this list
-	@awk -F ' ## ' '/^[a-z]+:.* ## / {sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ' ## ' '/^[a-z-]+:.* ## / {sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build and start the whole demo; GATEWAY_ADDR, ISSUER_ADDR, ADMIN_ADDR, DATA_DIR move it, TLS=1 is https
@@ -78,6 +78,10 @@ bench: ## measure against the floor programs; prints a table, writes build/figur
 faults: ## do to feed, network, clocks and issuer what happens to them, and watch revocations; writes build/faults.json (FAULTS=short is quick)
 	@mkdir -p build
 	@$(GO) -C testbed run ./staleness
+
+.PHONY: compose-test
+compose-test: ## build docker-compose.yml, start it on free ports, walk through it, restart each part, and take it away (needs Docker)
+	@COMPOSE_TEST=1 $(GO) -C testbed test -count=1 -v $(TESTFLAGS) ./compose
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s unless set)

@@ -72,7 +72,7 @@ func command() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), restoredCommand(), hashPasswordCommand(), dataKeyCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), healthCommand(), restoredCommand(), hashPasswordCommand(), dataKeyCommand(), versionCommand())
 	return root
 }
 

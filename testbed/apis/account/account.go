@@ -38,8 +38,9 @@ const adminTimeout = 5 * time.Second
 
 // Config says whose tokens the API accepts, and how it operates the issuer.
 type Config struct {
-	Issuer  string // what a token's "iss" must be
-	JWKSURL string // where the issuer's keys are
+	Issuer               string // what a token's "iss" must be
+	JWKSURL              string // where the issuer's keys are
+	InsecureKeysOverHTTP bool   // lets JWKSURL be plain http on a host that is not loopback: for a network of the issuer's and ours alone
 
 	TokenURL       string // the issuer's token endpoint
 	RevocationsURL string // the admin API's /admin/v1/revocations
@@ -51,7 +52,7 @@ type Config struct {
 
 // New makes the API.
 func New(cfg Config) (http.Handler, error) {
-	guard, err := apiguard.New(apiguard.Config{Issuer: cfg.Issuer, JWKSURL: cfg.JWKSURL, Audience: Audience, Logger: cfg.Logger})
+	guard, err := apiguard.New(apiguard.Config{Issuer: cfg.Issuer, JWKSURL: cfg.JWKSURL, InsecureKeysOverHTTP: cfg.InsecureKeysOverHTTP, Audience: Audience, Logger: cfg.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("account: %w", err)
 	}

@@ -28,14 +28,15 @@ const (
 
 // Config says whose tokens the API accepts.
 type Config struct {
-	Issuer  string // what a token's "iss" must be
-	JWKSURL string // where the issuer's keys are
-	Logger  *slog.Logger
+	Issuer               string // what a token's "iss" must be
+	JWKSURL              string // where the issuer's keys are
+	InsecureKeysOverHTTP bool   // lets JWKSURL be plain http on a host that is not loopback: for a network of the issuer's and ours alone
+	Logger               *slog.Logger
 }
 
 // New makes the API with its dozen demo events. Each API made has a catalogue of its own, in memory.
 func New(cfg Config) (http.Handler, error) {
-	guard, err := apiguard.New(apiguard.Config{Issuer: cfg.Issuer, JWKSURL: cfg.JWKSURL, Audience: Audience, Logger: cfg.Logger})
+	guard, err := apiguard.New(apiguard.Config{Issuer: cfg.Issuer, JWKSURL: cfg.JWKSURL, InsecureKeysOverHTTP: cfg.InsecureKeysOverHTTP, Audience: Audience, Logger: cfg.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("eventcatalog: %w", err)
 	}

@@ -43,16 +43,17 @@ const (
 
 // Config says whose tokens the API accepts, and whom it calls. All of it is needed but Gateway and Now.
 type Config struct {
-	Issuer       string // what a token's "iss" must be
-	JWKSURL      string // where the issuer's keys are
-	TokenURL     string // where the basket gets tokens of its own, and exchanges those it received
-	ClientID     string
-	ClientSecret string
-	EventsURL    string       // the eventcatalog's events, through the gateway
-	DiscountURL  string       // the discount API, which no gateway has a route to
-	Gateway      *http.Client // reaches EventsURL; nil: one with a timeout of 5 seconds
-	Logger       *slog.Logger
-	Now          func() time.Time // nil: time.Now
+	Issuer               string // what a token's "iss" must be
+	JWKSURL              string // where the issuer's keys are
+	InsecureKeysOverHTTP bool   // lets JWKSURL be plain http on a host that is not loopback: for a network of the issuer's and ours alone
+	TokenURL             string // where the basket gets tokens of its own, and exchanges those it received
+	ClientID             string
+	ClientSecret         string
+	EventsURL            string       // the eventcatalog's events, through the gateway
+	DiscountURL          string       // the discount API, which no gateway has a route to
+	Gateway              *http.Client // reaches EventsURL; nil: one with a timeout of 5 seconds
+	Logger               *slog.Logger
+	Now                  func() time.Time // nil: time.Now
 }
 
 // New makes the API, with no baskets.
@@ -60,7 +61,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.EventsURL == "" || cfg.DiscountURL == "" || cfg.Logger == nil {
 		return nil, errors.New("shoppingbasket: EventsURL, DiscountURL and Logger are needed")
 	}
-	guard, err := apiguard.New(apiguard.Config{Issuer: cfg.Issuer, JWKSURL: cfg.JWKSURL, Audience: Audience, Logger: cfg.Logger})
+	guard, err := apiguard.New(apiguard.Config{Issuer: cfg.Issuer, JWKSURL: cfg.JWKSURL, InsecureKeysOverHTTP: cfg.InsecureKeysOverHTTP, Audience: Audience, Logger: cfg.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("shoppingbasket: %w", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/phantomgate/phantomgate/testbed/chromiumtest"
 )
 
 // faultyControls is a script that looks at every control that the page shows, and says what is wrong: its accessible name, as
@@ -30,16 +32,16 @@ const faultyControls = `(() => {
 })()`
 
 // wellMadeControls wants every control of the page to be named by what is seen on it, and large enough to be met.
-func (p *tab) wellMadeControls(page string) {
-	p.t.Helper()
-	if faults := p.eval(faultyControls); faults != "" {
-		p.t.Errorf("%s: %s", page, faults)
+func (p tab) wellMadeControls(page string) {
+	p.T.Helper()
+	if faults := p.Eval(faultyControls); faults != "" {
+		p.T.Errorf("%s: %s", page, faults)
 	}
 }
 
 // TestFaultyControlsAreSeen is the control of wellMadeControls: a page with each fault, and the same without.
 func TestFaultyControlsAreSeen(t *testing.T) {
-	browser := chromium(t)
+	browser := chromiumtest.Start(t)
 	const good = `<button aria-label="Added (1): Jazz" style="padding:5px">Added (1)</button><a href="/x" style="display:inline-block;padding:9px">Events</a>`
 	for markup, faults := range map[string][]string{
 		good: nil,
@@ -57,7 +59,7 @@ func TestFaultyControlsAreSeen(t *testing.T) {
 			_, _ = w.Write([]byte("<!doctype html><title>x</title>" + markup)) // the browser has gone if this fails
 		}))
 		p := open(t, browser, desktop, "light", "http://"+address)
-		got := p.eval(faultyControls)
+		got := p.Eval(faultyControls)
 		if (got == "") != (len(faults) == 0) {
 			t.Errorf("%s: %q", markup, got)
 		}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/phantomgate/phantomgate/testbed/chromiumtest"
 )
 
 const (
@@ -13,60 +15,60 @@ const (
 
 // TestPage goes through the shop against the stand-in.
 func TestPage(t *testing.T) {
-	browser := chromium(t)
+	browser := chromiumtest.Start(t)
 	s := newStandIn(t)
 	p := open(t, browser, desktop, "light", s.url+"/")
-	p.sees("Tickets for twelve evenings")
-	p.click("main", "Sign in")
-	p.sees("Midsummer Jazz on the Roof")
-	if address := p.eval(`location.href`); address != s.url+"/" {
+	p.Sees("Tickets for twelve evenings")
+	p.Click("main", "Sign in")
+	p.Sees("Midsummer Jazz on the Roof")
+	if address := p.Eval(`location.href`); address != s.url+"/" {
 		t.Errorf("the issuer's answer is still in the address bar: %s", address)
 	}
-	p.sees("<img src=x onerror=alert(1)>") // as text
-	p.click("main", "Add")
-	p.sees("Added (")
-	p.click("nav", "Basket")
-	p.sees("€81.00")
-	p.click("main", "To the checkout")
-	p.sees("nothing is charged")
-	p.click("nav", "Account")
-	p.sees("Alice Arendt")
-	p.sees("43 µs") // 0.241 ms - 0.198 ms
-	p.click("header", "Sign out")
-	p.sees("Sign in to see what is on.")
+	p.Sees("<img src=x onerror=alert(1)>") // as text
+	p.Click("main", "Add")
+	p.Sees("Added (")
+	p.Click("nav", "Basket")
+	p.Sees("€81.00")
+	p.Click("main", "To the checkout")
+	p.Sees("nothing is charged")
+	p.Click("nav", "Account")
+	p.Sees("Alice Arendt")
+	p.Sees("43 µs") // 0.241 ms - 0.198 ms
+	p.Click("header", "Sign out")
+	p.Sees("Sign in to see what is on.")
 }
 
 // TestRefusedOnce lets an API refuse for ever although the session goes on: the page refreshes and tries once more, no
 // oftener.
 func TestRefusedOnce(t *testing.T) {
-	browser := chromium(t)
+	browser := chromiumtest.Start(t)
 	s := newStandIn(t)
 	s.set(401, eventsCall)
 	p := open(t, browser, desktop, "light", s.url+"/?code=c&state=s")
-	p.sees("The gateway refuses this session. Sign in again.")
+	p.Sees("The gateway refuses this session. Sign in again.")
 	if tries, refreshes := s.count(eventsCall), s.count(refreshCall); tries != 2 || refreshes != 1 {
 		t.Errorf("%d tries and %d refreshes", tries, refreshes)
 	}
 	s.set(503, eventsCall)
-	p.do(chromedp.Reload())
-	p.sees("The issuer is not available. Wait a moment, then try again.")
+	p.Do(chromedp.Reload())
+	p.Sees("The issuer is not available. Wait a moment, then try again.")
 	p.wellMadeControls("a view that failed")
 	if refreshes := s.count(refreshCall); refreshes != 1 {
 		t.Errorf("a 503 was followed by a refresh")
 	}
 	s.set(0, eventsCall)
-	p.click("main", "Try again")
-	p.sees("Midsummer Jazz on the Roof")
+	p.Click("main", "Try again")
+	p.Sees("Midsummer Jazz on the Roof")
 }
 
 // TestLoginFails shows a login that the agent does not take, with the next step.
 func TestLoginFails(t *testing.T) {
-	browser := chromium(t)
+	browser := chromiumtest.Start(t)
 	s := newStandIn(t)
 	s.set(400, "POST /oauth-agent/login/end")
 	p := open(t, browser, phone, "light", s.url+"/?code=c&state=other")
-	p.sees("That did not work")
-	if address := p.eval(`location.search`); address != "" {
+	p.Sees("That did not work")
+	if address := p.Eval(`location.search`); address != "" {
 		t.Errorf("a code is left in the address bar: %s", address)
 	}
 }
@@ -74,22 +76,22 @@ func TestLoginFails(t *testing.T) {
 // TestKeyboard goes through the shop with Tab and Enter alone, and sees at each step where it is.
 func TestKeyboard(t *testing.T) {
 	s := newStandIn(t)
-	p := open(t, chromium(t), desktop, "light", s.url+"/")
-	p.sees("Tickets for twelve evenings")
+	p := open(t, chromiumtest.Start(t), desktop, "light", s.url+"/")
+	p.Sees("Tickets for twelve evenings")
 	press := func(label string) {
 		t.Helper()
 		var passed []string
 		for range 40 {
-			p.do(chromedp.KeyEvent("\t"))
-			at := p.eval(`document.activeElement.ariaLabel || document.activeElement.innerText`)
-			if p.eval(`document.activeElement === document.body`) == "true" {
+			p.Do(chromedp.KeyEvent("\t"))
+			at := p.Eval(`document.activeElement.ariaLabel || document.activeElement.innerText`)
+			if p.Eval(`document.activeElement === document.body`) == "true" {
 				continue // past the last one, on the way to the first
 			}
-			if outline := p.eval(`getComputedStyle(document.activeElement).outlineStyle`); outline != "solid" {
+			if outline := p.Eval(`getComputedStyle(document.activeElement).outlineStyle`); outline != "solid" {
 				t.Errorf("it is not seen that %q has the focus: outline %s", at, outline)
 			}
 			if at == label {
-				p.do(chromedp.KeyEvent("\r"))
+				p.Do(chromedp.KeyEvent("\r"))
 				return
 			}
 			passed = append(passed, at)
@@ -98,52 +100,52 @@ func TestKeyboard(t *testing.T) {
 	}
 	press("Skip to the shop")
 	press("Sign in")
-	p.sees("Midsummer Jazz on the Roof")
+	p.Sees("Midsummer Jazz on the Roof")
 	press("Add Midsummer Jazz on the Roof to your basket")
-	p.sees("Added (")
+	p.Sees("Added (")
 	press("Basket")
-	p.sees("Your basket")
+	p.Sees("Your basket")
 	press("Skip to the shop") // and the basket is still there
 	press("To the checkout")
-	p.sees("nothing is charged")
+	p.Sees("nothing is charged")
 	press("Sign out")
-	p.sees("Sign in to see what is on.")
+	p.Sees("Sign in to see what is on.")
 }
 
 // TestLooks keeps what the views look like, to be looked at: nothing is wider than the screen.
 func TestLooks(t *testing.T) {
-	browser := chromium(t)
+	browser := chromiumtest.Start(t)
 	s := newStandIn(t)
-	for _, screen := range []size{phone, desktop} {
+	for _, screen := range []chromiumtest.Size{phone, desktop} {
 		for _, scheme := range []string{"light", "dark"} {
-			name := screen.name + "-" + scheme + "-"
+			name := screen.Name + "-" + scheme + "-"
 			p := open(t, browser, screen, scheme, s.url+"/")
-			p.sees("Tickets for twelve evenings")
+			p.Sees("Tickets for twelve evenings")
 			p.wellMadeControls(name + "welcome")
 			p.keep(name+"welcome", false)
-			p.click("main", "Sign in")
-			p.sees("Midsummer Jazz")
+			p.Click("main", "Sign in")
+			p.Sees("Midsummer Jazz")
 			p.wellMadeControls(name + "events")
 			p.keep(name+"events", false)
-			p.click("main", "Add")
-			p.sees("Added (")
+			p.Click("main", "Add")
+			p.Sees("Added (")
 			p.wellMadeControls(name + "events, one added")
 			p.keep(name+"added", false)
-			p.eval(`document.getElementById('panel').open = true`)
+			p.Eval(`document.getElementById('panel').open = true`)
 			for _, view := range []string{"Basket", "Checkout", "Account"} {
-				p.click("nav", view)
-				p.awaits(`document.querySelector('nav [aria-current]').textContent === '` + view + `' && document.querySelector('main').ariaBusy === 'false'`)
-				if p.eval(`document.documentElement.scrollWidth > innerWidth`) != "false" {
+				p.Click("nav", view)
+				p.Awaits(`document.querySelector('nav [aria-current]').textContent === '` + view + `' && document.querySelector('main').ariaBusy === 'false'`)
+				if p.Eval(`document.documentElement.scrollWidth > innerWidth`) != "false" {
 					t.Errorf("%s%s is wider than the screen", name, view)
 				}
 				p.wellMadeControls(name + view)
 				p.keep(name+view, true)
 			}
-			p.click("main", "Renew now")
-			p.sees("Renewed ✓")
+			p.Click("main", "Renew now")
+			p.Sees("Renewed ✓")
 			p.wellMadeControls(name + "Account, renewed")
-			p.click("header", "Sign out")
-			p.sees("Sign in to see what is on.")
+			p.Click("header", "Sign out")
+			p.Sees("Sign in to see what is on.")
 		}
 	}
 }

@@ -17,62 +17,55 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/phantomgate/phantomgate/testbed/control"
+
+	"github.com/phantomgate/phantomgate/testbed/chromiumtest"
 )
 
 // signIn goes through the issuer's page as a person does.
-func (p *tab) signIn(user string) {
-	p.t.Helper()
-	p.click("main", "Sign in")
-	p.fillIn(user)
-	p.sees("Midsummer Jazz on the Roof")
-}
-
-// fillIn fills in the issuer's form.
-func (p *tab) fillIn(user string) {
-	p.t.Helper()
-	p.awaits(`document.querySelector("input[name=password]")`)
-	p.wellMadeControls("the issuer's login")
-	p.eval(`(document.querySelector("input[name=login]").value = ` + quote(user) + `, document.querySelector("input[name=password]").value = ` + quote(user+"-demo") + `)`)
-	p.click("main", "Sign in")
+func (p tab) signIn(user string) {
+	p.T.Helper()
+	p.Click("main", "Sign in")
+	p.FillIn(user, user+"-demo")
+	p.Sees("Midsummer Jazz on the Roof")
 }
 
 // status is what a call from the page itself is answered.
-func (p *tab) status(path string) string {
-	p.t.Helper()
-	return p.eval(`fetch(` + quote(path) + `).then((r) => r.status)`)
+func (p tab) status(path string) string {
+	p.T.Helper()
+	return p.Eval(`fetch(` + chromiumtest.Quote(path) + `).then((r) => r.status)`)
 }
 
 // TestShop is the way of a customer, from the first visit to the last.
 func TestShop(t *testing.T) {
 	s := theShop(t)
-	p := open(t, chromium(t), desktop, "light", s.url+"/")
+	p := open(t, chromiumtest.Start(t), desktop, "light", s.url+"/")
 	p.signIn("alice")
-	if address := p.eval(`location.href`); address != s.url+"/" {
+	if address := p.Eval(`location.href`); address != s.url+"/" {
 		t.Errorf("the issuer's answer is still in the address bar: %s", address)
 	}
-	p.sees("hit · 200")
+	p.Sees("hit · 200")
 	p.keep("shop-events", false)
-	timing := p.eval(`fetch("/api/eventcatalog/events").then((r) => r.headers.get("server-timing"))`)
+	timing := p.Eval(`fetch("/api/eventcatalog/events").then((r) => r.headers.get("server-timing"))`)
 	if !regexp.MustCompile(`^api;dur=[0-9.]+, gateway;desc=(hit|miss);dur=[0-9.]+$`).MatchString(timing) {
 		t.Errorf("the gateway says of its work: %s", timing)
 	}
-	p.click("main", "Add")
-	p.sees("Added (1)")
-	p.click("main", "Added (1)")
-	p.sees("Added (2)")
-	p.click("nav", "Basket")
-	p.sees("2 × Midsummer Jazz on the Roof")
-	p.sees("Discount of")
-	p.sees("discount.fullaccess")
-	p.sees(`{"sub":"shoppingbasket"}`)
+	p.Click("main", "Add")
+	p.Sees("Added (1)")
+	p.Click("main", "Added (1)")
+	p.Sees("Added (2)")
+	p.Click("nav", "Basket")
+	p.Sees("2 × Midsummer Jazz on the Roof")
+	p.Sees("Discount of")
+	p.Sees("discount.fullaccess")
+	p.Sees(`{"sub":"shoppingbasket"}`)
 	p.keep("shop-basket", true)
-	p.click("main", "To the checkout")
-	p.sees("nothing is charged")
-	p.click("nav", "Account")
-	p.sees("Alice Arendt")
-	p.click("nav", "Basket")
-	p.click("main", "Remove")
-	p.sees("Your basket is empty.")
+	p.Click("main", "To the checkout")
+	p.Sees("nothing is charged")
+	p.Click("nav", "Account")
+	p.Sees("Alice Arendt")
+	p.Click("nav", "Basket")
+	p.Click("main", "Remove")
+	p.Sees("Your basket is empty.")
 	p.signOut(s)
 	if status := p.status("/api/eventcatalog/events"); status != "401" {
 		t.Errorf("after signing out: %s", status)
@@ -83,25 +76,25 @@ func TestShop(t *testing.T) {
 }
 
 // signOut leaves by the button, and says so to the issuer, should it ask.
-func (p *tab) signOut(s shop) {
-	p.t.Helper()
-	p.click("header", "Sign out")
-	p.awaits(`location.origin === ` + quote(s.issuer) + ` && document.readyState === "complete"`)
+func (p tab) signOut(s shop) {
+	p.T.Helper()
+	p.Click("header", "Sign out")
+	p.Awaits(`location.origin === ` + chromiumtest.Quote(s.issuer) + ` && document.readyState === "complete"`)
 	p.wellMadeControls("the issuer's logout")
-	p.click("main", "Sign out")
-	p.sees("Sign in to see what is on.")
+	p.Click("main", "Sign out")
+	p.Sees("Sign in to see what is on.")
 }
 
 // cookies are the browser's whose names begin with "__Host-<prefix>-".
-func (p *tab) cookies(prefix string) []*network.Cookie {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+func (p tab) cookies(prefix string) []*network.Cookie {
+	p.T.Helper()
+	ctx, cancel := context.WithTimeout(p.Ctx, patience)
 	defer cancel()
 	got, err := chromedp.Run(ctx, func(ctx context.Context, target *chromedp.Target) (storage.GetCookiesResult, error) {
 		return cdp.Call(ctx, target, storage.GetCookies, storage.GetCookiesParams{})
 	})
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	return slices.DeleteFunc(got.Cookies, func(c *network.Cookie) bool { return !strings.HasPrefix(c.Name, "__Host-"+prefix+"-") })
 }
@@ -109,7 +102,7 @@ func (p *tab) cookies(prefix string) []*network.Cookie {
 // TestCookies looks at what the browser has stored, which no script can read.
 func TestCookies(t *testing.T) {
 	s := theShop(t)
-	p := open(t, chromium(t), phone, "light", s.url+"/")
+	p := open(t, chromiumtest.Start(t), phone, "light", s.url+"/")
 	p.signIn("alice")
 	var names []string
 	size := 0
@@ -127,10 +120,10 @@ func TestCookies(t *testing.T) {
 	if want := []string{"__Host-demo-at", "__Host-demo-csrf", "__Host-demo-id", "__Host-demo-rt"}; !slices.Equal(names, want) || size > 8192 {
 		t.Errorf("cookies %v of %d bytes in all", names, size)
 	}
-	if readable := p.eval(`document.cookie`); readable != "" {
+	if readable := p.Eval(`document.cookie`); readable != "" {
 		t.Errorf("a script can read %q", readable)
 	}
-	if kept := p.eval(`localStorage.length + sessionStorage.length`); kept != "0" {
+	if kept := p.Eval(`localStorage.length + sessionStorage.length`); kept != "0" {
 		t.Errorf("web storage holds %s entries", kept)
 	}
 }
@@ -147,13 +140,13 @@ func flags(c *network.Cookie) network.Cookie {
 // made one new access token, not one each.
 func TestTwoTabsRefresh(t *testing.T) {
 	s := theShop(t)
-	browser := chromium(t)
+	browser := chromiumtest.Start(t)
 	one := open(t, browser, desktop, "light", s.url+"/")
 	one.signIn("alice")
 	two := open(t, browser, desktop, "light", s.url+"/#/account")
-	two.sees("Alice Arendt")
-	one.click("nav", "Account")
-	one.sees("Alice Arendt")
+	two.Sees("Alice Arendt")
+	one.Click("nav", "Account")
+	one.Sees("Alice Arendt")
 	one.lag(time.Second)
 	two.lag(time.Second)
 	for range 2 {
@@ -162,12 +155,12 @@ func TestTwoTabsRefresh(t *testing.T) {
 		go_ := `new Promise((done) => { const c = new BroadcastChannel("test-go"); c.onmessage = () => { ` + renewal + `.then(done, (e) => done("failed: " + e.message)); }; c.postMessage("listening"); })`
 		results := make(chan string, 2)
 		ready := open(t, browser, phone, "light", s.url+"/shop/mark.svg")
-		ready.eval(`(window.heard = 0, window.c = new BroadcastChannel("test-go"), window.c.onmessage = () => { window.heard++; window.told?.(); }, 0)`)
-		for _, p := range []*tab{one, two} {
-			go func() { results <- p.eval(go_) }()
+		ready.Eval(`(window.heard = 0, window.c = new BroadcastChannel("test-go"), window.c.onmessage = () => { window.heard++; window.told?.(); }, 0)`)
+		for _, p := range []tab{one, two} {
+			go func() { results <- p.Eval(go_) }()
 		}
-		ready.eval(`new Promise((done) => { window.told = () => window.heard === 2 && done(); window.told(); })`)
-		ready.eval(`window.c.postMessage("go")`)
+		ready.Eval(`new Promise((done) => { window.told = () => window.heard === 2 && done(); window.told(); })`)
+		ready.Eval(`window.c.postMessage("go")`)
 		for range 2 {
 			if result := <-results; result != "true" {
 				t.Errorf("a refresh ended with %s", result)
@@ -182,7 +175,7 @@ func TestTwoTabsRefresh(t *testing.T) {
 	one.lag(late)
 	before := len(s.alive(t, "alice"))
 	first := make(chan string, 1)
-	go func() { first <- one.eval(renewal) }()
+	go func() { first <- one.Eval(renewal) }()
 	for len(s.alive(t, "alice")) == before {
 		select {
 		case result := <-first:
@@ -190,7 +183,7 @@ func TestTwoTabsRefresh(t *testing.T) {
 		default:
 		}
 	}
-	if result := two.eval(renewal); result != "true" {
+	if result := two.Eval(renewal); result != "true" {
 		t.Errorf("the second tab's refresh ended with %s", result)
 	}
 	select {
@@ -209,7 +202,7 @@ func TestTwoTabsRefresh(t *testing.T) {
 const renewal = `import("/shop/agent.js").then((a) => a.refresh())`
 
 // goOn wants calls of these tabs to be answered, and alice to have so many living access tokens.
-func (s shop) goOn(t *testing.T, alive int, tabs ...*tab) {
+func (s shop) goOn(t *testing.T, alive int, tabs ...tab) {
 	t.Helper()
 	for _, p := range tabs {
 		if status := p.status("/api/eventcatalog/events"); status != "200" {
@@ -223,7 +216,7 @@ func (s shop) goOn(t *testing.T, alive int, tabs ...*tab) {
 
 // TestTwoTabsNeedTheGrace is the control: without the issuer's grace, the second tab is thrown out, and the first one with it.
 func TestTwoTabsNeedTheGrace(t *testing.T) {
-	chromiumBinary(t)
+	chromiumtest.Binary(t)
 	noGrace := control.Fault{File: "authserver/internal/grants/refresh.go", Old: "const grace = 10 * time.Second", New: "const grace = 0 * time.Second"}
 	if err := noGrace.Missed(t.Context(), "../../..", "e2e/browser", "TestTwoTabsRefresh"); err != nil {
 		t.Error(err)
@@ -231,11 +224,11 @@ func TestTwoTabsNeedTheGrace(t *testing.T) {
 }
 
 // lag keeps every answer from this tab for so long: what it sends meanwhile goes with the cookies it has.
-func (p *tab) lag(d time.Duration) {
-	p.t.Helper()
+func (p tab) lag(d time.Duration) {
+	p.T.Helper()
 	lag := network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{
 		{Latency: float64(d.Milliseconds()), DownloadThroughput: -1, UploadThroughput: -1}}} // of every address
-	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+	p.Do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		if _, err := cdp.Call(ctx, target, network.Enable, network.EnableParams{}); err != nil {
 			return err
 		}
@@ -289,14 +282,14 @@ func read(t *testing.T, answer *http.Response, err error, into any) {
 // TestSignOutIsSeenElsewhere signs out in one tab, and another one says so by itself.
 func TestSignOutIsSeenElsewhere(t *testing.T) {
 	s := theShop(t)
-	browser := chromium(t)
+	browser := chromiumtest.Start(t)
 	one := open(t, browser, desktop, "dark", s.url+"/")
 	one.signIn("alice")
 	two := open(t, browser, phone, "dark", s.url+"/#/account")
-	two.sees("Alice Arendt")
-	one.click("header", "Sign out")
-	two.sees("You signed out in another tab.")
-	if text := two.text(); strings.Contains(text, "Alice") {
+	two.Sees("Alice Arendt")
+	one.Click("header", "Sign out")
+	two.Sees("You signed out in another tab.")
+	if text := two.Text(); strings.Contains(text, "Alice") {
 		t.Errorf("the other tab still shows whose account it was:\n%s", text)
 	}
 	two.wellMadeControls("signed out elsewhere")
@@ -309,23 +302,23 @@ func TestSignOutIsSeenElsewhere(t *testing.T) {
 // TestRevokedMidUse presses "revoke me" in one browser, which ends the session there and in another browser.
 func TestRevokedMidUse(t *testing.T) {
 	s := theShop(t)
-	one := open(t, chromium(t), desktop, "light", s.url+"/")
+	one := open(t, chromiumtest.Start(t), desktop, "light", s.url+"/")
 	one.signIn("alice")
-	other := open(t, chromium(t), desktop, "light", s.url+"/")
+	other := open(t, chromiumtest.Start(t), desktop, "light", s.url+"/")
 	other.signIn("alice")
-	bob := open(t, chromium(t), desktop, "light", s.url+"/")
+	bob := open(t, chromiumtest.Start(t), desktop, "light", s.url+"/")
 	bob.signIn("bob")
-	one.click("nav", "Account")
-	one.click("main", "Revoke me")
-	one.sees("Your session has ended")
-	one.sees("refused · 401")
+	one.Click("nav", "Account")
+	one.Click("main", "Revoke me")
+	one.Sees("Your session has ended")
+	one.Sees("refused · 401")
 	one.wellMadeControls("revoked")
 	one.keep("shop-revoked", false)
 	if left := one.cookies("demo"); len(left) != 0 {
 		t.Errorf("after the revocation there are still %d cookies", len(left))
 	}
-	other.click("nav", "Basket")
-	other.sees("Your session has ended")
+	other.Click("nav", "Basket")
+	other.Sees("Your session has ended")
 	if status := bob.status("/api/eventcatalog/events"); status != "200" {
 		t.Errorf("bob, whom nobody revoked, is answered %s", status)
 	}
@@ -335,19 +328,19 @@ func TestRevokedMidUse(t *testing.T) {
 // TestSignOutAtTheIssuer leaves at the issuer's own page, of which the shop is not told: the gateway hears of it by the feed.
 func TestSignOutAtTheIssuer(t *testing.T) {
 	s := theShop(t)
-	browser := chromium(t)
+	browser := chromiumtest.Start(t)
 	shop := open(t, browser, desktop, "light", s.url+"/")
 	shop.signIn("alice")
 	issuer := open(t, browser, phone, "light", s.issuer+"/oauth/logout")
-	issuer.click("main", "Sign out")
-	issuer.awaits(`!document.querySelector("main button")`)
+	issuer.Click("main", "Sign out")
+	issuer.Awaits(`!document.querySelector("main button")`)
 	for deadline := time.Now().Add(patience); shop.status("/api/eventcatalog/events") != "401"; {
 		if time.Now().After(deadline) {
 			t.Fatal("the shop's session goes on after its login has ended")
 		}
 	}
-	shop.click("nav", "Basket")
-	shop.sees("Your session has ended")
+	shop.Click("nav", "Basket")
+	shop.Sees("Your session has ended")
 	if left := shop.cookies("demo"); len(left) != 0 {
 		t.Errorf("there are still %d cookies", len(left))
 	}
@@ -358,17 +351,17 @@ func TestConsent(t *testing.T) {
 	s := theShop(t)
 	address := serve(t, page("came back"))
 	callback := "http://127.0.0.1" + strings.TrimPrefix(address, "localhost") + "/callback"
-	p := open(t, chromium(t), phone, "light", s.issuer+"/oauth/authorize?"+url.Values{
+	p := open(t, chromiumtest.Start(t), phone, "light", s.issuer+"/oauth/authorize?"+url.Values{
 		"response_type": {"code"}, "client_id": {"partner"}, "redirect_uri": {callback}, "scope": {"openid eventcatalog.read"}, "state": {"s"},
 		"code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
 	}.Encode())
-	p.fillIn("bob")
-	p.sees("Allow Partner Travel?")
+	p.FillIn("bob", "bob-demo")
+	p.Sees("Allow Partner Travel?")
 	p.wellMadeControls("the issuer's question")
 	p.keep("issuer-consent", false)
-	p.click("main", "Deny")
-	p.sees("came back")
-	if query := p.eval(`location.search`); !strings.Contains(query, "error=access_denied") || strings.Contains(query, "code=") {
+	p.Click("main", "Deny")
+	p.Sees("came back")
+	if query := p.Eval(`location.search`); !strings.Contains(query, "error=access_denied") || strings.Contains(query, "code=") {
 		t.Errorf("it came back with %s", query)
 	}
 }
