@@ -31,6 +31,7 @@ var signalControls = []control{
 	{"a refused token is kept", "feed/wire.go", "		f.authorization = \"\" // the next step gets another token\n", "", "TestForeignTokenEnds"},
 	{"a new stream forgets nothing", "feed/foreign.go", "	f.state.Forget(foreignEpoch, 0, f.cfg.Now())\n", "", "TestAForeignStreamThatIsGone"},
 	{"the secret goes where it was not to go", "feed/foreign.go", "	if !f.cfg.Foreign.SecretInForm {\n", "	if true {\n", "TestForeignWire"},
+	{"an older event is not remembered", "feed/state.go", "max(s.young.byKey[key], s.old.byKey[key])", "s.young.byKey[key]", "TestUntouched"},
 	{"what an event named is kept again", "phantomtoken/revocation.go", " && (!s.feed.Foreign() || s.feed.Untouched(l.on.reaches))", "", "TestAForeignEventEndsAHit"},
 	{"where the feed stood is looked up too late", "phantomtoken/revocation.go", "position, known := found.at, found.placed", "position, known := s.feed.Here()", "TestAForeignAnswerThatAnEventOvertakes"},
 	{"a sid that is no text is none", "phantomtoken/revocation.go", `		return revocation{fault: errors.New("its sub, sid or tenant is no text")}` + "\n", "		_, c = errors.New, namedClaims{}\n", "TestWhatAForeignTokenDoesNotSay"},

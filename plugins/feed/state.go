@@ -109,7 +109,7 @@ func (s *State) Untouched(reaches Reaches) bool {
 	defer s.mu.RUnlock()
 	for {
 		key, generation, rest, ok := reaches.next()
-		if !ok || s.young.byKey[key] > generation || s.old.byKey[key] > generation {
+		if !ok || max(s.young.byKey[key], s.old.byKey[key]) > generation {
 			return false
 		}
 		if len(rest) == 0 {
