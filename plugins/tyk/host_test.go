@@ -148,7 +148,6 @@ func (w *answered) Write(p []byte) (int, error) { w.wrote = true; return w.Respo
 // corsOnce lets what a hook said of CORS stand in place of what the API says, as Tyk's proxy does.
 type corsOnce struct {
 	http.ResponseWriter
-	done bool
 }
 
 func (w *corsOnce) WriteHeader(status int) {

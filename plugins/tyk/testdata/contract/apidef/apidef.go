@@ -8,6 +8,7 @@ type APIDefinition struct {
 	OrgID                   string                 `json:"org_id"`
 	UseKeylessAccess        bool                   `json:"use_keyless"`
 	CustomPluginAuthEnabled bool                   `json:"custom_plugin_auth_enabled"`
+	UseGoPluginAuth         bool                   `json:"use_go_plugin_auth"`
 	StripAuthData           bool                   `json:"strip_auth_data"`
 	EnableDetailedRecording bool                   `json:"enable_detailed_recording"`
 	CustomMiddlewareBundle  string                 `json:"custom_middleware_bundle"`
