@@ -26,6 +26,7 @@ import (
 type realTyk struct {
 	shape   shape
 	redis   string // address
+	folder  string // for what its processes leave, until all cases have ended
 	process *tykProcess
 	started map[testing.TB]bool
 	apiSeen bool
@@ -65,7 +66,7 @@ func (g *realTyk) restart(t testing.TB) {
 	if g.process != nil {
 		g.process.stop()
 	}
-	g.process, g.apiSeen = startTyk(t, g.redis, nil), false
+	g.process, g.apiSeen = startTyk(t, g.redis, g.folder, nil), false
 }
 
 // tykProcess is a running gateway.
@@ -79,10 +80,10 @@ type tykProcess struct {
 
 const controlSecret = "control-secret"
 
-// startTyk starts a gateway without APIs, its config changed by change if that is set.
-func startTyk(t testing.TB, redis string, change func(config map[string]any)) *tykProcess {
+// startTyk starts a gateway without APIs, in a folder below root; its config is changed by change if that is set.
+func startTyk(t testing.TB, redis, root string, change func(config map[string]any)) *tykProcess {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "tyk")
+	folder, err := os.MkdirTemp(root, "tyk")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,6 @@ var rights = map[string]any{"api": map[string]any{"api_id": "api", "api_name": "
 func (p *tykProcess) stop() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended
-	_ = os.RemoveAll(p.folder)
 }
 
 func (p *tykProcess) log(t testing.TB) string {
@@ -240,7 +240,7 @@ func TestReal(t *testing.T) {
 	redis := startRedis(t)
 	for _, shape := range shapes() {
 		t.Run(shape.name, func(t *testing.T) {
-			g := &realTyk{shape: shape, redis: redis, started: map[testing.TB]bool{}}
+			g := &realTyk{shape: shape, redis: redis, folder: t.TempDir(), started: map[testing.TB]bool{}}
 			t.Cleanup(func() {
 				if g.process != nil {
 					g.process.stop()

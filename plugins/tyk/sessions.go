@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -119,7 +120,8 @@ func (s *sessions) read(header string) (*identity, error) {
 	}, nil
 }
 
-// keyID returns the KeyID of a user of a client, in a form that Tyk takes for no key of its own (those begin with "ey").
+// keyID returns the KeyID of a user of a client. It is in the form of Tyk's own keys, which names the hash that Tyk stores it
+// under: any other key is hashed to 32 bits, whatever hash_key_function says, and two users would share a quota.
 func (s *sessions) keyID(client, subject string) string {
 	h := sha256.New()
 	for _, part := range []string{s.issuer, s.tenant, client, subject} {
@@ -128,5 +130,13 @@ func (s *sessions) keyID(client, subject string) string {
 		h.Write(size[:])
 		h.Write([]byte(part))
 	}
-	return "phantomgate-" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+	key, err := json.Marshal(struct {
+		Org  string `json:"org"`
+		ID   string `json:"id"`
+		Hash string `json:"h"`
+	}{s.org, "phantomgate" + hex.EncodeToString(h.Sum(nil)), "murmur128"})
+	if err != nil { // three strings always marshal
+		panic(err)
+	}
+	return base64.StdEncoding.EncodeToString(key)
 }
