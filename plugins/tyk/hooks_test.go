@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -199,5 +200,35 @@ func TestKeyIDTenants(t *testing.T) {
 	}
 	if len(ids) != 3 {
 		t.Errorf("%d keys; want 3", len(ids))
+	}
+}
+
+// TestNoUserNoSession: a token that names no user is no session, for all of them would share it.
+func TestNoUserNoSession(t *testing.T) {
+	s := newSessions("org", gateway.Issuer{Issuer: "https://a"}, sessionRules{})
+	for _, payload := range []string{`{"client_id":"mobile"}`, `{"sub":"","client_id":"mobile"}`, `[]`, `{"sub":7}`, "", "{"} {
+		header := "Bearer e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
+		if session, err := s.of([]string{header}); err == nil {
+			t.Errorf("%s: session %+v", payload, session)
+		}
+	}
+	for _, header := range []string{"Bearer x", "Bearer a.%.c", ""} {
+		if session, err := s.of([]string{header}); err == nil {
+			t.Errorf("%q: session %+v", header, session)
+		}
+	}
+}
+
+// TestSessionsAreBounded: however many tokens come, two generations of them are remembered.
+func TestSessionsAreBounded(t *testing.T) {
+	s := newSessions("org", gateway.Issuer{Issuer: "https://a"}, sessionRules{})
+	for i := range 3 * identityEntries {
+		payload := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"u` + strconv.Itoa(i) + `"}`))
+		if _, err := s.of([]string{"Bearer e30." + payload + ".c2ln"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(s.young) + len(s.old); n > 2*identityEntries {
+		t.Errorf("%d are remembered", n)
 	}
 }
