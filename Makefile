@@ -4,16 +4,21 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 GO          ?= go
-MODULES     := . plugins plugins/caddy apiguard testbed
+MODULES     := . plugins plugins/caddy plugins/tyk apiguard testbed
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 XCADDY      := github.com/caddyserver/xcaddy/cmd/xcaddy@v0.4.5
 CADDY       := v2.11.9
 FUZZTIME    ?= 10s
 TESTFLAGS   ?= -timeout 25m
 
+# Tyk's module cannot be had from a proxy: its binding is compiled against the contract in its testdata, by -modfile, and
+# for a tool that does not know -modfile by a workspace.
+CONTRACT    := GOFLAGS="-modfile=testdata/contract.mod $$GOFLAGS"
+
 # each runs one command in every module, goes on after a failure, and fails at the end naming where.
 define each
-@failed=; for m in $(MODULES); do echo "== $$m: $(1)"; (cd $$m && $(1)) || failed="$$failed $$m"; done; \
+@failed=; for m in $(MODULES); do echo "== $$m: $(1)"; \
+(cd $$m && case $$m in plugins/tyk) export $(or $(2),$(CONTRACT));; esac && $(1)) || failed="$$failed $$m"; done; \
 if [ -n "$$failed" ]; then echo "FAILED in:$$failed ($(1))" >&2; exit 1; fi
 endef
 
@@ -41,6 +46,21 @@ caddy: ## build Caddy with the plugin into build/, by xcaddy
 	  --with github.com/phantomgate/phantomgate/plugins=./plugins
 	@build/caddy list-modules | grep -x http.handlers.phantom_token >/dev/null && echo "build/caddy has phantomgate"
 
+# TYK_SRC is the source tree of the gateway; without it Tyk's own compiler image is used, for TYK_VERSION.
+.PHONY: tyk-plugin
+tyk-plugin: ## build the Tyk plugin into build/phantomgate.so: TYK_VERSION=v5.14.0 (by Tyk's compiler image, needs Docker), or TYK_SRC=<its source>
+ifdef TYK_SRC
+	@plugins/tyk/build $(TYK_SRC) build/phantomgate.so
+else
+	@plugins/tyk/compile $(or $(TYK_VERSION),$(error say TYK_VERSION=v5.14.0, or TYK_SRC=<the gateway's source tree>)) build/phantomgate.so
+endif
+
+.PHONY: tyk-test
+tyk-test: ## try the plugin in a real gateway: TYK_SRC=<its source> TYK_BIN=<the gateway, built from it>; needs redis-server
+	@plugins/tyk/build $(or $(TYK_SRC),$(error say TYK_SRC=<the gateway's source tree>)) build/phantomgate.so
+	@cd plugins/tyk && $(CONTRACT) TYK_SRC=$(abspath $(TYK_SRC)) TYK_BIN=$(abspath $(or $(TYK_BIN),$(error say TYK_BIN=<the gateway, built from TYK_SRC>))) \
+	  TYK_PLUGIN=$(CURDIR)/build/phantomgate.so $(GO) test -tags realtyk -count=1 -timeout 60m -run 'TestReal' $(TYK_TESTFLAGS) .
+
 .PHONY: test
 test: rules ## run the tests of every module
 	$(call each,$(GO) test $(TESTFLAGS) ./...)
@@ -66,8 +86,13 @@ vet: ## go vet, in every module
 	$(call each,$(GO) vet ./...)
 
 .PHONY: staticcheck
-staticcheck: ## staticcheck, in every module
-	$(call each,$(GO) run $(STATICCHECK) ./...)
+staticcheck: build/tyk.work ## staticcheck, in every module
+	$(call each,$(GO) run $(STATICCHECK) ./...,GOWORK=$(CURDIR)/build/tyk.work)
+
+build/tyk.work: plugins/tyk/go.mod
+	@mkdir -p build
+	@rm -f $@ && cd build && GOWORK=$(CURDIR)/$@ $(GO) work init ../plugins/tyk && \
+	  $(GO) work edit -replace=github.com/TykTechnologies/tyk=../plugins/tyk/testdata/contract tyk.work
 
 .PHONY: bench
 bench: ## measure against the floor programs; prints a table, writes build/figures.json

@@ -205,11 +205,11 @@ func (g *Gateway) Authorize(r *http.Request) (outcome Outcome) {
 	return g.walk(r, route, refusal)
 }
 
-// AuthorizeOperation decides about r, which the caller has matched to an OpenAPI operation by itself. It does not
-// change r.
+// AuthorizeOperation decides about r, which the caller has matched to an OpenAPI operation by itself. A path that is not in
+// normal form is refused all the same. It does not change r.
 func (g *Gateway) AuthorizeOperation(r *http.Request, operationID string) (outcome Outcome) {
 	defer g.refusePanics(&outcome)
-	route, refusal := g.table.Operation(operationID, r.Method)
+	route, refusal := g.table.Operation(operationID, r)
 	return g.walk(r, route, refusal)
 }
 

@@ -204,6 +204,9 @@ func TestAuthorizeOperation(t *testing.T) {
 	if refusal := g.AuthorizeOperation(get("/whatever", newReference(1)), "other").Refusal(); refusal == nil || refusal.Status != 404 {
 		t.Error(refusal)
 	}
+	if refusal := g.AuthorizeOperation(get("/x/..%2fwhatever", newReference(1)), "listEvents").Refusal(); refusal == nil || refusal.Status != 400 {
+		t.Error(refusal)
+	}
 	if refusal := g.Authorize(get("/listEvents", newReference(1))).Refusal(); refusal == nil {
 		t.Error("an operation answered for a path")
 	}

@@ -21,6 +21,7 @@ import (
 // to the audience before its dot.
 type Token struct {
 	Subject string
+	Client  string // empty: mobile
 	Scopes  []string
 	Expires time.Time // zero: an hour from now
 	ACR     string

@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -76,7 +77,7 @@ func (b Behaviour) mint(k *keyring, claims jwt.MapClaims) string {
 func (i *Issuer) claims(asked Asked, token Token, scopes []string) jwt.MapClaims {
 	now := time.Now()
 	claims := jwt.MapClaims{
-		"iss": i.URL, "sub": token.Subject, "client_id": "mobile", "scope": strings.Join(scopes, " "),
+		"iss": i.URL, "sub": token.Subject, "client_id": cmp.Or(token.Client, "mobile"), "scope": strings.Join(scopes, " "),
 		"iat": now.Unix(), "exp": token.Expires.Unix(), "jti": rand.Text(),
 		"auth_time": now.Add(-token.AuthAge).Unix(), "amr": []string{"pwd"},
 	}

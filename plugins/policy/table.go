@@ -172,11 +172,14 @@ func (t *Table) below(path string) *methods {
 	}
 }
 
-// Operation returns the route of an operation that the caller has matched, or why there is none. The caller answers
-// for the path: it is not looked at here.
-func (t *Table) Operation(id, method string) (*Route, *Refusal) {
+// Operation returns the route of r, which the caller has matched to an operation by the segments of its path, or why there
+// is none. A path that is not in normal form is refused, whatever it was matched to.
+func (t *Table) Operation(id string, r *http.Request) (*Route, *Refusal) {
+	if _, ok := normalPath(r.URL); !ok {
+		return nil, t.malformed
+	}
 	if m := t.operations[id]; m != nil {
-		return m.route(method)
+		return m.route(r.Method)
 	}
 	return nil, t.notFound
 }

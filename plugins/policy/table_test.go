@@ -70,12 +70,14 @@ func TestMatch(t *testing.T) {
 			t.Errorf("%s %.40s: %s, want %s", test.method, test.target, got, test.want)
 		}
 	}
-	route, refusal := table.Operation("listOrders", http.MethodHead)
-	if got := describe(route, refusal); got != "operation" {
-		t.Errorf("operation: %s", got)
-	}
-	if _, refusal := table.Operation("unknown", http.MethodGet); statusOf(refusal) != http.StatusNotFound {
-		t.Errorf("unknown operation: %v", refusal)
+	for _, test := range []struct{ id, target, want string }{
+		{"listOrders", "/anywhere", "operation"},
+		{"unknown", "/anywhere", "404"},
+		{"listOrders", "/any/../where", "400"},
+	} {
+		if got := describe(table.Operation(test.id, request("HEAD", test.target))); got != test.want {
+			t.Errorf("operation %s at %s: %s, want %s", test.id, test.target, got, test.want)
+		}
 	}
 }
 

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"testing"
+)
+
+// TestDocumentedDefinitions: what the page shows is what an operator pastes.
+func TestDocumentedDefinitions(t *testing.T) {
+	t.Setenv("PHANTOMGATE_SECRET", "s")
+	page, err := os.ReadFile("../../docs/tyk.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := 0
+	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(page, -1) {
+		definition := object(t, block[1])
+		if session, ok := definition["session"]; ok && len(definition) == 1 {
+			if _, _, err := splitConfig(map[string]any{"session": session}); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		_, openAPI := definition["openapi"]
+		_, classic := definition["api_id"]
+		if !openAPI && !classic {
+			continue // a bundle's manifest
+		}
+		// Without a stream of the feed, which would ask the issuer of the example.
+		config := at(definition, "config_data")
+		if openAPI {
+			delete(definition, "config_data")
+			config = at(oasGlobal(definition), "pluginConfig", "data", "value")
+		}
+		at(config, "issuer")["noFeed"] = true
+		api := newLoadedAPI(t, openAPI, definition)
+		a := newHooks(discard()).definitions.of(api.inject(httptest.NewRequest("GET", "/", nil)))
+		if a.faults != nil {
+			t.Errorf("%v\n%s", a.faults, block[1])
+			continue
+		}
+		a.release()
+		loaded++
+	}
+	if loaded != 2 {
+		t.Errorf("%d definitions on the page; want a classic one and an OAS", loaded)
+	}
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/phantomgate/phantomgate/plugins/gateway"
+)
+
+// document is what the binding reads of an API definition, classic or OAS.
+type document struct {
+	id, org    string
+	listenPath string
+	keyless    bool
+	strips     bool // Authorization is removed after the token was looked at
+	plugins    plugins
+	bundle     bool // plugins come from a bundle, whose manifest the binding does not see
+
+	corsEnabled, optionsPassthrough bool
+	cached                          bool // answers are kept by Tyk
+	recorded                        bool // requests are, with their tokens
+	eitherAuth                      bool // several ways to authenticate, joined by "or"
+
+	config     map[string]any
+	hasConfig  bool
+	operations map[string]map[string]operationID // by path template and method; only in an OAS
+}
+
+// plugins are those of ours that the definition lists.
+type plugins struct{ pre, auth, post bool }
+
+// operationID is what is read of an operation.
+type operationID struct {
+	ID string `json:"operationId"`
+}
+
+// read reads the definition that came with r, by way of its JSON, which is the same in every version.
+func read(r *http.Request) (document, error) {
+	classic, openAPI := copyOf(r)
+	if classic != nil {
+		return decoded(classic, (*classicJSON).document)
+	}
+	return decoded(openAPI, (*oasJSON).document)
+}
+
+func decoded[T any](definition any, to func(*T) document) (document, error) {
+	data, err := json.Marshal(definition)
+	if err != nil {
+		return document{}, fmt.Errorf("the definition cannot be read: %w", err)
+	}
+	var read T
+	if err := json.Unmarshal(data, &read); err != nil {
+		return document{}, fmt.Errorf("the definition cannot be read: %w", err)
+	}
+	return to(&read), nil
+}
+
+// classicJSON has the members of a classic definition that matter here.
+type classicJSON struct {
+	APIID  string `json:"api_id"`
+	OrgID  string `json:"org_id"`
+	Bundle string `json:"custom_middleware_bundle"`
+	// BundleDisabled is not in every version; false is the stricter reading only together with a bundle's name.
+	BundleDisabled          bool `json:"custom_middleware_bundle_disabled"`
+	UseKeyless              bool `json:"use_keyless"`
+	StripAuthData           bool `json:"strip_auth_data"`
+	CustomPluginAuthEnabled bool `json:"custom_plugin_auth_enabled"`
+	UseGoPluginAuth         bool `json:"use_go_plugin_auth"` // older names of the same
+	EnableCoProcessAuth     bool `json:"enable_coprocess_auth"`
+	EnableDetailedRecording bool `json:"enable_detailed_recording"`
+	CustomMiddleware        struct {
+		Pre       []classicPlugin `json:"pre"`
+		AuthCheck classicPlugin   `json:"auth_check"`
+		Post      []classicPlugin `json:"post"`
+	} `json:"custom_middleware"`
+	CORS struct {
+		Enable             bool `json:"enable"`
+		OptionsPassthrough bool `json:"options_passthrough"`
+	} `json:"CORS"`
+	CacheOptions struct {
+		EnableCache bool `json:"enable_cache"`
+	} `json:"cache_options"`
+	Proxy struct {
+		ListenPath string `json:"listen_path"`
+	} `json:"proxy"`
+	ConfigData         map[string]any `json:"config_data"`
+	ConfigDataDisabled bool           `json:"config_data_disabled"`
+}
+
+type classicPlugin struct {
+	Disabled bool   `json:"disabled"`
+	Name     string `json:"name"`
+}
+
+func (p classicPlugin) is(name string) bool { return !p.Disabled && p.Name == name }
+
+func (c *classicJSON) document() document {
+	custom := c.CustomMiddleware
+	enabled := c.CustomPluginAuthEnabled || c.UseGoPluginAuth || c.EnableCoProcessAuth
+	return document{
+		id: c.APIID, org: c.OrgID, listenPath: c.Proxy.ListenPath, keyless: c.UseKeyless, strips: c.StripAuthData,
+		plugins: plugins{
+			pre:  slices.ContainsFunc(custom.Pre, func(p classicPlugin) bool { return p.is(preSymbol) }),
+			auth: enabled && custom.AuthCheck.is(authSymbol),
+			post: slices.ContainsFunc(custom.Post, func(p classicPlugin) bool { return p.is(postSymbol) }),
+		},
+		bundle:      c.Bundle != "" && !c.BundleDisabled,
+		corsEnabled: c.CORS.Enable, optionsPassthrough: c.CORS.OptionsPassthrough,
+		cached: c.CacheOptions.EnableCache, recorded: c.EnableDetailedRecording,
+		config: c.ConfigData, hasConfig: !c.ConfigDataDisabled && len(c.ConfigData) > 0,
+	}
+}
+
+// oasJSON has the members of an OAS definition that matter here.
+type oasJSON struct {
+	Security []map[string][]string                 `json:"security"`
+	Paths    map[string]map[string]json.RawMessage `json:"paths"`
+	Tyk      struct {
+		Info struct {
+			ID    string `json:"id"`
+			OrgID string `json:"orgId"`
+		} `json:"info"`
+		Server struct {
+			ListenPath struct {
+				Value string `json:"value"`
+			} `json:"listenPath"`
+			Authentication struct {
+				Enabled                bool `json:"enabled"`
+				StripAuthorizationData bool `json:"stripAuthorizationData"`
+				Custom                 struct {
+					Enabled bool      `json:"enabled"`
+					Config  oasPlugin `json:"config"`
+				} `json:"custom"`
+				SecurityProcessingMode string     `json:"securityProcessingMode"`
+				Security               [][]string `json:"security"`
+			} `json:"authentication"`
+			DetailedActivityLogs enabled `json:"detailedActivityLogs"`
+		} `json:"server"`
+		Middleware struct {
+			Global struct {
+				PluginConfig struct {
+					Bundle enabled `json:"bundle"`
+					Data   struct {
+						Enabled bool           `json:"enabled"`
+						Value   map[string]any `json:"value"`
+					} `json:"data"`
+				} `json:"pluginConfig"`
+				CORS struct {
+					Enabled            bool `json:"enabled"`
+					OptionsPassthrough bool `json:"optionsPassthrough"`
+				} `json:"cors"`
+				PrePlugins  []oasPlugin `json:"prePlugins"`
+				PostPlugins []oasPlugin `json:"postPlugins"`
+				Cache       enabled     `json:"cache"`
+			} `json:"global"`
+		} `json:"middleware"`
+	} `json:"x-tyk-api-gateway"`
+}
+
+type enabled struct {
+	Enabled bool `json:"enabled"`
+}
+
+type oasPlugin struct {
+	Enabled      bool   `json:"enabled"`
+	FunctionName string `json:"functionName"`
+}
+
+func (p oasPlugin) is(name string) bool { return p.Enabled && p.FunctionName == name }
+
+func (o *oasJSON) document() document {
+	server, global := o.Tyk.Server, o.Tyk.Middleware.Global
+	auth := server.Authentication
+	doc := document{
+		id: o.Tyk.Info.ID, org: o.Tyk.Info.OrgID, listenPath: server.ListenPath.Value,
+		keyless: !auth.Enabled, strips: auth.StripAuthorizationData,
+		plugins: plugins{
+			pre:  slices.ContainsFunc(global.PrePlugins, func(p oasPlugin) bool { return p.is(preSymbol) }),
+			auth: auth.Custom.Enabled && auth.Custom.Config.is(authSymbol),
+			post: slices.ContainsFunc(global.PostPlugins, func(p oasPlugin) bool { return p.is(postSymbol) }),
+		},
+		bundle:      global.PluginConfig.Bundle.Enabled,
+		corsEnabled: global.CORS.Enabled, optionsPassthrough: global.CORS.OptionsPassthrough,
+		cached: global.Cache.Enabled, recorded: server.DetailedActivityLogs.Enabled,
+		eitherAuth: auth.SecurityProcessingMode == "compliant" && len(o.Security)+len(auth.Security) > 1,
+		config:     global.PluginConfig.Data.Value, hasConfig: global.PluginConfig.Data.Enabled,
+		operations: map[string]map[string]operationID{},
+	}
+	for path, item := range o.Paths {
+		for method, text := range item {
+			var op operationID
+			if json.Unmarshal(text, &op) == nil && op.ID != "" { // else it is no operation
+				if doc.operations[path] == nil {
+					doc.operations[path] = map[string]operationID{}
+				}
+				doc.operations[path][strings.ToUpper(method)] = op
+			}
+		}
+	}
+	return doc
+}
+
+// The symbols, as definitions name them.
+const (
+	preSymbol  = "PhantomgatePre"
+	authSymbol = "PhantomgateAuth"
+	postSymbol = "PhantomgatePost"
+)
+
+// judge reports what the definition asks of Tyk that cannot be protected, and which plugins it lacks. config may be empty:
+// then it has faults of its own, and what follows from it is not judged.
+func (d document) judge(config gateway.Config) error {
+	var faults []error
+	refuse := func(when bool, fault string) {
+		if when {
+			faults = append(faults, errors.New(fault))
+		}
+	}
+	refuse(!d.hasConfig, "config_data (OAS: pluginConfig.data) is missing or disabled; it holds phantomgate's configuration")
+	refuse(d.optionsPassthrough, "CORS.options_passthrough lets OPTIONS requests pass without any plugin; turn it off")
+	refuse(d.eitherAuth, "several security requirements with securityProcessingMode \"compliant\" are joined by \"or\", which throws away what a plugin answers; leave one requirement")
+	refuse(d.recorded || recordsRequests(), "detailed recording (enable_detailed_recording, detailedActivityLogs) writes every token into the analytics; turn it off, for this API and in analytics_config")
+	refuse(d.keyless && d.cached && !allOpen(config.Routes), "the response cache of a keyless API gives one user's answer to the next; turn one of cache and use_keyless off")
+
+	refuse(d.keyless && !d.plugins.pre && !d.bundle, preSymbol+" is not among the pre plugins of this keyless API; list it")
+	refuse(!d.keyless && !d.plugins.auth && !d.bundle, authSymbol+" is not the enabled auth_check (OAS: authentication.custom) of this API; list it, or make the API keyless")
+	refuse(!d.keyless && d.strips && !d.plugins.post && !d.bundle, "strip_auth_data removes the phantom token; list "+postSymbol+" among the post plugins, or turn it off")
+	if config.TokenHandler != nil {
+		refuse(!d.plugins.pre && !d.bundle, preSymbol+" is not among the pre plugins; list it: with a tokenHandler it is the OAuth agent")
+		refuse(d.corsEnabled, "with a tokenHandler Tyk's own CORS must be off: it would answer preflights for origins that the tokenHandler does not trust")
+	}
+	return errors.Join(faults...)
+}
+
+func allOpen(routes []gateway.Route) bool {
+	return !slices.ContainsFunc(routes, func(r gateway.Route) bool { return !r.Open })
+}

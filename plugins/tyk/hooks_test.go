@@ -1,0 +1,234 @@
+package main
+
+import (
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/TykTechnologies/tyk/ctx"
+
+	"github.com/phantomgate/phantomgate/plugins/gateway"
+	"github.com/phantomgate/phantomgate/plugins/plugintest"
+)
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func newLoggedHooks() (*hooks, *logBuffer) {
+	log := &logBuffer{}
+	return newHooks(slog.New(slog.NewTextHandler(log, nil))), log
+}
+
+// compiled returns what h makes of a definition, released when the test ends.
+func compiled(t testing.TB, h *hooks, loaded *loadedAPI) *api {
+	t.Helper()
+	a := h.definitions.of(loaded.inject(httptest.NewRequest("GET", "/", nil)))
+	if a.release != nil {
+		t.Cleanup(a.release)
+	}
+	return a
+}
+
+// walked is one API before an issuer and an upstream.
+type walked struct {
+	issuer   *plugintest.Issuer
+	upstream *plugintest.Upstream
+	hooks    *hooks
+	log      *logBuffer
+}
+
+func newWalked(t *testing.T) *walked {
+	w := &walked{issuer: plugintest.NewIssuer(t), upstream: plugintest.NewUpstream(t)}
+	w.hooks, w.log = newLoggedHooks()
+	return w
+}
+
+// load loads an API of a shape, changed.
+func (w *walked) load(t *testing.T, s shape, change func(d map[string]any)) *loadedAPI {
+	t.Helper()
+	definition := s.definition(object(t, plugintest.NewConfig(w.issuer.URL).JSON(t)), w.upstream.URL, "p.so")
+	if change != nil {
+		change(definition)
+	}
+	loaded := newLoadedAPI(t, s.oas, definition)
+	if a := compiled(t, w.hooks, loaded); a.faults != nil {
+		t.Fatal(a.faults)
+	}
+	return loaded
+}
+
+// TestPanicRefuses: a hook that panics answers 500, and nothing reaches the API.
+func TestPanicRefuses(t *testing.T) {
+	w := newWalked(t)
+	loaded := w.load(t, shapes()[1], nil)
+	panics := func(http.ResponseWriter, *http.Request, *api) { panic("canary") }
+	for name, replaced := range map[string]func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request)){
+		"pre": func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request)) {
+			return guarded(h, panics), guarded(h, h.auth), guarded(h, h.post)
+		},
+		"auth": func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request)) {
+			return guarded(h, h.pre), guarded(h, panics), guarded(h, h.post)
+		},
+		"post": func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request)) {
+			return guarded(h, h.pre), guarded(h, h.auth), guarded(h, panics)
+		},
+	} {
+		rec := httptest.NewRecorder()
+		loaded.chain(w.hooks, w.upstream.URL, replaced).ServeHTTP(rec, httptest.NewRequest("GET", plugintest.Health, nil))
+		if rec.Code != 500 || strings.Contains(rec.Body.String(), "canary") {
+			t.Errorf("%s: answered %d %s", name, rec.Code, rec.Body)
+		}
+	}
+	if n := len(w.upstream.Received()); n != 0 {
+		t.Errorf("%d requests reached the API", n)
+	}
+	if !strings.Contains(w.log.String(), "canary") {
+		t.Error("the panic is not in the log")
+	}
+}
+
+func guarded(h *hooks, hook func(http.ResponseWriter, *http.Request, *api)) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) { h.guard(w, r, hook) }
+}
+
+// TestNoDefinition: a request that comes without a definition is refused.
+func TestNoDefinition(t *testing.T) {
+	h := newHooks(discard())
+	rec := httptest.NewRecorder()
+	h.guard(rec, httptest.NewRequest("GET", "/", nil), h.auth)
+	if rec.Code != 500 {
+		t.Errorf("answered %d", rec.Code)
+	}
+}
+
+// TestLoop: an API that passes a request on to another one (tyk://) has swapped the token for its own audience; the next
+// one gets its own, of the reference that the client sent.
+func TestLoop(t *testing.T) {
+	for _, first := range shapes() {
+		t.Run(first.name, func(t *testing.T) {
+			w := newWalked(t)
+			outer, inner := w.load(t, first, nil), w.load(t, shapes()[1], nil)
+			reference := w.issuer.Grant(plugintest.Token{Scopes: []string{"eventcatalog.read", "shoppingbasket.read"}})
+			r := httptest.NewRequest("GET", plugintest.Events, nil)
+			r.Header.Set("Authorization", "Bearer "+reference)
+			for i, step := range []struct {
+				api  *loadedAPI
+				path string
+				aud  string
+			}{{outer, plugintest.Events, "eventcatalog"}, {inner, plugintest.Basket, "shoppingbasket"}} {
+				r.URL.Path = step.path
+				step.api.chain(w.hooks, w.upstream.URL, nil).ServeHTTP(httptest.NewRecorder(), r)
+				received := w.upstream.Received()
+				if len(received) != i+1 || received[i].Claims()["aud"] != step.aud {
+					t.Fatalf("step %d: the API received %v", i, received)
+				}
+			}
+		})
+	}
+}
+
+// TestSessions: who is asking, as Tyk's rate limits, quotas, response cache and analytics see it.
+func TestSessions(t *testing.T) {
+	w := newWalked(t)
+	loaded := w.load(t, shapes()[1], func(d map[string]any) {
+		at(d, "config_data")["session"] = map[string]any{
+			"policies": []string{"base"}, "policiesByClient": map[string]any{"mobile": []string{"gold"}},
+			"policiesByScope": map[string]any{"eventcatalog.read": []string{"readers"}},
+		}
+	})
+	session := func(path, token string) *sessionSeen {
+		t.Helper()
+		r := loaded.inject(httptest.NewRequest("GET", path, nil))
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		rec := httptest.NewRecorder()
+		w.hooks.guard(rec, r, w.hooks.auth)
+		s := ctx.GetSession(r)
+		if s == nil {
+			t.Fatalf("no session; answered %d %s", rec.Code, rec.Body)
+		}
+		if s.IsModified() {
+			t.Error("the session would be written to Redis")
+		}
+		return &sessionSeen{s.KeyID, s.Alias, s.OauthClientID, s.OrgID, strings.Join(s.ApplyPolicies, " "), s.Expires}
+	}
+	issue := func(sub, client string) string {
+		return w.issuer.Grant(plugintest.Token{Subject: sub, Client: client, Scopes: []string{"eventcatalog.read"}})
+	}
+	alice := session(plugintest.Events, issue("alice", "mobile"))
+	if alice.alias != "mobile/alice" || alice.client != "mobile" || alice.org != "org" || alice.policies != "base gold readers" || alice.expires == 0 {
+		t.Errorf("alice's session: %+v", alice)
+	}
+	if again := session(plugintest.Events, issue("alice", "mobile")); again.keyID != alice.keyID {
+		t.Error("another token of the same user and client is another key: limits would begin anew")
+	}
+	others := map[string]string{alice.keyID: "alice's"}
+	for name, seen := range map[string]*sessionSeen{
+		"bob's":               session(plugintest.Events, issue("bob", "mobile")),
+		"alice's by partner":  session(plugintest.Events, issue("alice", "partner")),
+		"an odd one's":        session(plugintest.Events, issue("mobile", "alice")),
+		"an open route's":     session(plugintest.Health, ""),
+		"a cut in two's":      session(plugintest.Events, issue("lice", "mobilea")),
+		"with a slash within": session(plugintest.Events, issue("x/alice", "mobile")),
+	} {
+		if whose := others[seen.keyID]; whose != "" {
+			t.Errorf("%s session has the key of %s", name, whose)
+		}
+		others[seen.keyID] = name
+		// Tyk looks for the hash's name in the JSON of keys that begin so.
+		key, err := base64.StdEncoding.DecodeString(seen.keyID)
+		if err != nil || !strings.HasPrefix(seen.keyID, "ey") || !strings.Contains(string(key), `"h":"murmur128"`) || !strings.Contains(string(key), `"org":"org"`) {
+			t.Errorf("%s: key %s", name, key)
+		}
+	}
+}
+
+type sessionSeen struct {
+	keyID, alias, client, org, policies string
+	expires                             int64
+}
+
+// TestKeyIDTenants: one user and client of two tenants, or two issuers, are two keys.
+func TestKeyIDTenants(t *testing.T) {
+	ids := map[string]bool{}
+	for _, issuer := range []gateway.Issuer{{Issuer: "https://a"}, {Issuer: "https://b"}, {Issuer: "https://a", Tenant: "two"}} {
+		ids[newSessions("org", issuer, sessionRules{}).keyID("mobile", "alice")] = true
+	}
+	if len(ids) != 3 {
+		t.Errorf("%d keys; want 3", len(ids))
+	}
+}
+
+// TestNoUserNoSession: a token that names no user is no session, for all of them would share it.
+func TestNoUserNoSession(t *testing.T) {
+	s := newSessions("org", gateway.Issuer{Issuer: "https://a"}, sessionRules{})
+	for _, payload := range []string{`{"client_id":"mobile"}`, `{"sub":"","client_id":"mobile"}`, `[]`, `{"sub":7}`, "", "{"} {
+		header := "Bearer e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
+		if session, err := s.of([]string{header}); err == nil {
+			t.Errorf("%s: session %+v", payload, session)
+		}
+	}
+	for _, header := range []string{"Bearer x", "Bearer a.%.c", ""} {
+		if session, err := s.of([]string{header}); err == nil {
+			t.Errorf("%q: session %+v", header, session)
+		}
+	}
+}
+
+// TestSessionsAreBounded: however many tokens come, two generations of them are remembered.
+func TestSessionsAreBounded(t *testing.T) {
+	s := newSessions("org", gateway.Issuer{Issuer: "https://a"}, sessionRules{})
+	for i := range 3 * identityEntries {
+		payload := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"u` + strconv.Itoa(i) + `"}`))
+		if _, err := s.of([]string{"Bearer e30." + payload + ".c2ln"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(s.young) + len(s.old); n > 2*identityEntries {
+		t.Errorf("%d are remembered", n)
+	}
+}

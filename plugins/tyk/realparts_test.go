@@ -1,0 +1,410 @@
+//go:build realtyk
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/phantomgate/phantomgate/plugins/plugintest"
+)
+
+// tykWalk is a gateway process between the suite's issuer and upstream, for what only Tyk has.
+type tykWalk struct {
+	*tykProcess
+	t        *testing.T
+	issuer   *plugintest.Issuer
+	upstream *plugintest.Upstream
+	redis    string
+}
+
+func newTykWalk(t *testing.T) *tykWalk {
+	redis := startRedis(t)
+	w := &tykWalk{t: t, redis: redis, issuer: plugintest.NewIssuer(t), upstream: plugintest.NewUpstream(t)}
+	w.tykProcess = startTyk(t, redis, t.TempDir(), func(config map[string]any) { config["enable_http_profiler"] = true })
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("Tyk's log:\n%s", tail(w.log(t), 60))
+		}
+		w.stop()
+	})
+	return w
+}
+
+// add loads an API of the suite's configuration, changed.
+func (w *tykWalk) add(openAPI bool, change func(d map[string]any)) {
+	w.t.Helper()
+	made := classic
+	if openAPI {
+		made = func(config map[string]any, upstream, plugin string) map[string]any {
+			return shapes()[3].definition(config, upstream, plugin)
+		}
+	}
+	d := made(object(w.t, plugintest.NewConfig(w.issuer.URL).JSON(w.t)), w.upstream.URL, os.Getenv("TYK_PLUGIN"))
+	if change != nil {
+		change(d)
+	}
+	w.load(w.t, openAPI, d, false)
+}
+
+// get asks for a path with a token.
+func (w *tykWalk) get(path, token string, header ...string) (status int, body string, answer http.Header) {
+	w.t.Helper()
+	r, err := http.NewRequest("GET", w.url+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	return response.StatusCode, string(text), response.Header
+}
+
+func (w *tykWalk) token(user, client string) string {
+	return w.issuer.Grant(plugintest.Token{Subject: user, Client: client, Scopes: []string{"eventcatalog.read", "shoppingbasket.read"}})
+}
+
+func (w *tykWalk) want(what string, status, got int) {
+	w.t.Helper()
+	if got != status {
+		w.t.Errorf("%s: answered %d; want %d", what, got, status)
+	}
+}
+
+func (w *tykWalk) redisKeys(pattern string) string {
+	w.t.Helper()
+	keys, err := exec.Command("redis-cli", "-p", w.redis[strings.LastIndex(w.redis, ":")+1:], "keys", pattern).Output()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(keys))
+}
+
+// TestRealRateLimit: a policy's limits are per user and client, whichever of their tokens comes.
+func TestRealRateLimit(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, func(d map[string]any) {
+		at(d, "config_data")["session"] = map[string]any{"policiesByClient": map[string]any{"mobile": []string{"limited"}, "other": []string{"quota"}}}
+	})
+	for i := range 5 {
+		status, _, _ := w.get(plugintest.Events, w.token("alice", "mobile")) // another token each time
+		want := 200
+		if i >= 3 {
+			want = 429
+		}
+		w.want(fmt.Sprintf("alice's request %d", i+1), want, status)
+	}
+	status, _, _ := w.get(plugintest.Events, w.token("bob", "mobile"))
+	w.want("bob, by the same client", 200, status)
+	status, _, _ = w.get(plugintest.Events, w.token("alice", "partner"))
+	w.want("alice, by another client without a policy", 200, status)
+	if keys := w.redisKeys("apikey-*"); keys != "" { // Tyk does so for a session that has a quota
+		t.Errorf("sessions were written to Redis: %s", keys)
+	}
+	for i := range 6 {
+		status, _, _ := w.get(plugintest.Events, w.token("alice", "other"))
+		want := 200
+		if i >= 4 {
+			want = 403
+		}
+		w.want(fmt.Sprintf("request %d of a quota of 4", i+1), want, status)
+	}
+	// Each is counted under a name of its own: 32 bits would be 8 digits.
+	for _, key := range strings.Fields(w.redisKeys("quota-*")) {
+		if digits := key[strings.LastIndexByte(key, '-')+1:]; len(digits) < 32 {
+			t.Errorf("a quota is counted as %s", key)
+		}
+	}
+}
+
+// TestRealResponseCache: one user's cached answer is never another's.
+func TestRealResponseCache(t *testing.T) {
+	w := newTykWalk(t)
+	w.upstream.Handle(func(rw http.ResponseWriter, r *http.Request) {
+		received, _ := w.upstream.Last()
+		fmt.Fprintf(rw, "for %v", received.Claims()["sub"])
+	})
+	w.add(false, func(d map[string]any) {
+		d["cache_options"] = map[string]any{"enable_cache": true, "cache_all_safe_requests": true, "cache_timeout": 60}
+	})
+	alice := w.token("alice", "mobile")
+	_, first, _ := w.get(plugintest.Events, alice)
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		_, again, header := w.get(plugintest.Events, alice)
+		if again != "for alice" || first != "for alice" {
+			t.Fatalf("alice got %q, then %q", first, again)
+		}
+		if header.Get("X-Tyk-Cached-Response") == "1" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was cached")
+		}
+	}
+	if _, body, _ := w.get(plugintest.Events, w.token("bob", "mobile")); body != "for bob" {
+		t.Errorf("bob got %q", body)
+	}
+	if _, body, _ := w.get(plugintest.Events, w.token("alice", "partner")); body != "for alice" {
+		t.Errorf("alice by another client got %q", body)
+	}
+	w.issuer.Revoke(alice)
+	eventually(t, "a revoked token gets nothing from Tyk's cache", func() bool {
+		status, _, _ := w.get(plugintest.Events, alice)
+		return status == 401
+	})
+}
+
+// TestRealLoop: an API that rewrites to another one (tyk://) passes the client's reference on, not its own phantom token.
+func TestRealLoop(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, func(d map[string]any) {
+		d["api_id"], d["name"] = "inner", "inner"
+		at(d, "proxy")["listen_path"] = "/api/shoppingbasket/"
+	})
+	w.add(false, func(d map[string]any) {
+		at(d, "proxy")["listen_path"] = "/api/eventcatalog/"
+		at(d, "version_data", "versions", "Default")["extended_paths"] = map[string]any{"url_rewrites": []any{
+			map[string]any{"path": "/events", "method": "GET", "match_pattern": ".*", "rewrite_to": "tyk://inner" + "/api/shoppingbasket/basket"},
+		}}
+	})
+	status, body, _ := w.get(plugintest.Events, w.token("alice", "mobile"))
+	last, _ := w.upstream.Last()
+	if status != 200 || last.Claims()["aud"] != "shoppingbasket" || last.Claims()["scope"] != "shoppingbasket.read" {
+		t.Errorf("answered %d %s; the inner API's upstream got %v at %s", status, body, last.Claims(), last.Path)
+	}
+}
+
+// TestRealIgnored: a path that Tyk ignores is judged by our rules all the same.
+func TestRealIgnored(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, func(d map[string]any) {
+		at(d, "version_data", "versions", "Default")["extended_paths"] = map[string]any{"ignored": []any{
+			map[string]any{"path": plugintest.Events, "method_actions": map[string]any{"GET": map[string]any{"action": "no_action", "code": 200, "data": "", "headers": map[string]any{}}}},
+		}}
+	})
+	status, _, _ := w.get(plugintest.Events, "")
+	w.want("without a token", 401, status)
+	status, _, _ = w.get(plugintest.Events, w.token("alice", "mobile"))
+	w.want("with one", 200, status)
+	status, _, _ = w.get(plugintest.Health, "")
+	w.want("an open route", 200, status)
+}
+
+// TestRealVersioned: a version by header, whichever it is, goes by the same rules.
+func TestRealVersioned(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, func(d map[string]any) {
+		d["version_data"] = map[string]any{"not_versioned": false, "default_version": "v1", "versions": map[string]any{
+			"v1": map[string]any{"name": "v1", "use_extended_paths": true}, "v2": map[string]any{"name": "v2", "use_extended_paths": true},
+		}}
+	})
+	for _, version := range []string{"v1", "v2"} {
+		status, _, _ := w.get(plugintest.Events, w.token("alice", "mobile"), "X-Api-Version", version)
+		w.want(version+" with a token", 200, status)
+		status, _, _ = w.get(plugintest.Events, "", "X-Api-Version", version)
+		w.want(version+" without", 401, status)
+	}
+}
+
+// TestRealCORS: Tyk's own CORS answers preflights before any plugin, and protects as before.
+func TestRealCORS(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, func(d map[string]any) {
+		d["CORS"] = map[string]any{"enable": true, "allowed_origins": []string{"https://www.example.com"}, "allowed_methods": []string{"GET"}, "allowed_headers": []string{"Authorization"}}
+	})
+	r, _ := http.NewRequest("OPTIONS", w.url+plugintest.Events, nil)
+	r.Header.Set("Origin", "https://www.example.com")
+	r.Header.Set("Access-Control-Request-Method", "GET")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.Header.Get("Access-Control-Allow-Origin") != "https://www.example.com" {
+		t.Errorf("preflight: %d %v", response.StatusCode, response.Header)
+	}
+	status, _, header := w.get(plugintest.Events, "", "Origin", "https://www.example.com")
+	w.want("without a token", 401, status)
+	if header.Get("Access-Control-Allow-Origin") == "" {
+		t.Error("a page could not read the refusal")
+	}
+	if n := len(w.upstream.Received()); n != 0 {
+		t.Errorf("%d requests reached the API", n)
+	}
+}
+
+// TestRealRefused: definitions that cannot be protected answer 500, classic and OAS.
+func TestRealRefused(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, func(d map[string]any) {
+		d["CORS"] = map[string]any{"enable": true, "options_passthrough": true}
+		at(d, "proxy")["listen_path"] = "/classic/"
+	})
+	w.add(true, func(d map[string]any) {
+		at(d, "x-tyk-api-gateway", "info")["id"] = "oas"
+		at(oasServer(d), "listenPath")["value"] = "/oas/"
+		at(oasServer(d), "detailedActivityLogs")["enabled"] = true
+	})
+	for path, says := range map[string]string{"/classic/x": "options_passthrough lets", "/oas/x": "detailed recording"} {
+		status, body, _ := w.get(path, "")
+		if status != 500 || !strings.Contains(body, "configuration_refused") {
+			t.Errorf("%s: answered %d %s", path, status, body)
+		}
+		if !strings.Contains(w.log(t), says) {
+			t.Errorf("%s: the log does not say %q", path, says)
+		}
+	}
+}
+
+// TestRealOperations: rules by operationId, below a listen path that is stripped.
+func TestRealOperations(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(true, func(d map[string]any) {
+		at(oasServer(d), "listenPath")["value"] = "/shop/"
+		at(oasServer(d), "listenPath")["strip"] = true
+		responses := map[string]any{"200": map[string]any{"description": "it"}}
+		d["paths"] = map[string]any{"/orders/{id}": map[string]any{
+			"parameters": []any{map[string]any{"name": "id", "in": "path", "required": true, "schema": map[string]any{"type": "string"}}},
+			"get":        map[string]any{"operationId": "getOrder", "responses": responses},
+			"delete":     map[string]any{"operationId": "deleteOrder", "responses": responses},
+		}}
+		at(oasGlobal(d), "pluginConfig", "data", "value")["routes"] = []any{
+			map[string]any{"operationId": "getOrder", "audience": "eventcatalog", "scopes": map[string]any{"all": []string{"eventcatalog.read"}}},
+		}
+	})
+	status, body, _ := w.get("/shop/orders/7", w.token("alice", "mobile"))
+	if last, _ := w.upstream.Last(); status != 200 || last.Path != "/orders/7" || last.Claims()["aud"] != "eventcatalog" {
+		t.Errorf("answered %d %s; the API got %+v", status, body, last)
+	}
+	status, _, _ = w.get("/shop/orders/7/lines", w.token("alice", "mobile"))
+	w.want("no operation", 404, status)
+}
+
+// TestRealAnalytics: a hit is recorded for the user and client; no token is.
+func TestRealAnalytics(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, nil)
+	token := w.token("alice", "mobile")
+	w.get(plugintest.Events, token)
+	jwt, _ := w.upstream.Last()
+	eventually(t, "the hit is recorded", func() bool {
+		records, err := exec.Command("redis-cli", "-p", w.redis[strings.LastIndex(w.redis, ":")+1:], "--raw", "eval",
+			`local all = {} for _, key in ipairs(redis.call('keys', '*analytics*')) do if redis.call('type', key).ok == 'list' then for _, v in ipairs(redis.call('lrange', key, 0, -1)) do table.insert(all, v) end end end return table.concat(all)`, "0").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(records), token) || strings.Contains(string(records), jwt.Bearer()) {
+			t.Fatal("a token is in the analytics")
+		}
+		return strings.Contains(string(records), "mobile/alice")
+	})
+}
+
+// TestRealReloads: a thousand reloads under load leave no goroutine and no stream of ours, and no request is refused.
+func TestRealReloads(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, func(d map[string]any) {
+		delete(at(d, "config_data", "issuer"), "noFeed")
+		delete(at(d, "config_data"), "cache")
+	})
+	token := w.token("alice", "mobile")
+	w.get(plugintest.Events, token)
+	eventually(t, "the feed is heard", w.issuer.FeedHeard)
+	ours := func() int {
+		r, _ := http.NewRequest("GET", w.url+"/debug/pprof/goroutine?debug=2", nil)
+		r.Header.Set("X-Tyk-Authorization", controlSecret)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		stacks, _ := io.ReadAll(response.Body)
+		n := 0
+		for _, stack := range strings.Split(string(stacks), "\n\n") {
+			if strings.Contains(stack, "phantomgate") {
+				n++
+			}
+		}
+		return n
+	}
+	for range 20 {
+		w.control(t, "GET", "/tyk/reload/?block=true", nil)
+		w.get(plugintest.Events, token)
+	}
+	before, memory, asked := ours(), w.memory(), len(w.issuer.Asked())
+	for range 1000 {
+		w.control(t, "GET", "/tyk/reload/?block=true", nil)
+		if status, body, _ := w.get(plugintest.Events, token); status != 200 {
+			t.Fatalf("answered %d %s", status, body)
+		}
+	}
+	eventually(t, fmt.Sprintf("no more goroutines of ours than the %d before", before), func() bool { return ours() <= before })
+	t.Logf("goroutines of ours %d, then %d; resident memory %d MiB, then %d MiB; the issuer was asked %d times in between",
+		before, ours(), memory, w.memory(), len(w.issuer.Asked())-asked)
+	if n := w.issuer.FeedStreams(); n != 1 {
+		t.Errorf("%d streams; want 1", n)
+	}
+}
+
+// memory returns the process's resident memory in MiB.
+func (w *tykWalk) memory() int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	match := regexp.MustCompile(`VmRSS:\s+(\d+)`).FindStringSubmatch(string(status))
+	kib, _ := strconv.Atoi(match[1])
+	return kib / 1024
+}
+
+// TestRealBundle: a bundle brings plugin and lists, the definition the configuration.
+func TestRealBundle(t *testing.T) {
+	w := newTykWalk(t)
+	bundle := t.TempDir()
+	write := func(name string, content []byte) {
+		if err := os.WriteFile(filepath.Join(bundle, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plugin, err := os.ReadFile(os.Getenv("TYK_PLUGIN"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("phantomgate.so", plugin)
+	custom := at(classic(nil, "", "phantomgate.so"), "custom_middleware")
+	write("manifest.json", text(t, map[string]any{"file_list": []string{"phantomgate.so"}, "custom_middleware": custom, "checksum": "", "signature": ""}))
+	build := exec.Command(os.Getenv("TYK_BIN"), "bundle", "build", "-y", "-o", filepath.Join(w.folder, "bundles", "phantomgate.zip"))
+	build.Dir = bundle
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	w.add(false, func(d map[string]any) {
+		d["custom_middleware"] = map[string]any{"driver": "goplugin"}
+		d["custom_middleware_bundle"] = "phantomgate.zip"
+	})
+	status, body, _ := w.get(plugintest.Events, w.token("alice", "mobile"))
+	if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != "eventcatalog" {
+		t.Errorf("answered %d %s; the API got %v", status, body, last.Claims())
+	}
+	status, _, _ = w.get(plugintest.Events, "")
+	w.want("without a token", 401, status)
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/TykTechnologies/tyk/user"
+
+	"github.com/phantomgate/phantomgate/plugins/gateway"
+)
+
+// sessions makes Tyk's session of a phantom token, which was verified when it was swapped. Rate limits, quotas, the response
+// cache and analytics go by the session's KeyID: it stands for one user of one client at one issuer's tenant. One KeyID for
+// all users of a client would give one user's cached answer to another.
+//
+// What tokens say is remembered, for two generations of tokens: reading JSON for every request would cost more than all the
+// rest of the swap.
+type sessions struct {
+	org, issuer, tenant string
+	rules               sessionRules
+
+	mu         sync.RWMutex
+	young, old map[string]*identity // by the Authorization header
+}
+
+// identityEntries bounds a generation; an entry is a token and what it says, about 2 KiB.
+const identityEntries = 8192
+
+// identity is what a phantom token says of whoever is asking.
+type identity struct {
+	keyID, client, alias string
+	expires              int64
+	policies             []string
+}
+
+func newSessions(org string, issuer gateway.Issuer, rules sessionRules) *sessions {
+	return &sessions{org: org, issuer: issuer.Issuer, tenant: cmp.Or(issuer.Tenant, "default"), rules: rules}
+}
+
+// of returns the session of a request whose Authorization header is header; nil on an open route. Each is new: Tyk writes to
+// it.
+func (s *sessions) of(header []string) (*user.SessionState, error) {
+	who := &identity{keyID: s.keyID("", ""), alias: "open", policies: s.rules.Policies}
+	if header != nil {
+		var err error
+		if who, err = s.identity(header[0]); err != nil {
+			return nil, err
+		}
+	}
+	return &user.SessionState{
+		KeyID: who.keyID, OrgID: s.org, OauthClientID: who.client, Alias: who.alias, Expires: who.expires,
+		ApplyPolicies: slices.Clone(who.policies),
+	}, nil
+}
+
+// identity returns what header, "Bearer" and a phantom token, says.
+func (s *sessions) identity(header string) (*identity, error) {
+	if who := s.known(header); who != nil {
+		return who, nil
+	}
+	who, err := s.read(header)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.young == nil || len(s.young) >= identityEntries {
+		s.young, s.old = make(map[string]*identity), s.young
+	}
+	s.young[header] = who
+	return who, nil
+}
+
+func (s *sessions) known(header string) *identity {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if who := s.young[header]; who != nil {
+		return who
+	}
+	return s.old[header]
+}
+
+var errNoUser = errors.New("it names no user (sub)")
+
+// read reads the claims of a token that was verified.
+func (s *sessions) read(header string) (*identity, error) {
+	parts := strings.Split(header, ".")
+	if len(parts) != 3 {
+		return nil, errors.New("it is no JWT")
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return nil, err
+	}
+	var claims struct {
+		Subject  string `json:"sub"`
+		ClientID string `json:"client_id"`
+		Party    string `json:"azp"` // what OpenID providers write in place of client_id
+		Expires  int64  `json:"exp"`
+		Scope    string `json:"scope"`
+	}
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return nil, err
+	}
+	if claims.Subject == "" {
+		return nil, errNoUser
+	}
+	client := cmp.Or(claims.ClientID, claims.Party)
+	return &identity{
+		keyID: s.keyID(client, claims.Subject), client: client, alias: strings.Trim(client+"/"+claims.Subject, "/"), expires: claims.Expires,
+		policies: s.rules.of(client, strings.Fields(claims.Scope)),
+	}, nil
+}
+
+// keyID returns the KeyID of a user of a client. It is in the form of Tyk's own keys, which names the hash that Tyk stores it
+// under: any other key is hashed to 32 bits, whatever hash_key_function says, and two users would share a quota.
+func (s *sessions) keyID(client, subject string) string {
+	h := sha256.New()
+	for _, part := range []string{s.issuer, s.tenant, client, subject} {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+		h.Write(size[:])
+		h.Write([]byte(part))
+	}
+	key, err := json.Marshal(struct {
+		Org  string `json:"org"`
+		ID   string `json:"id"`
+		Hash string `json:"h"`
+	}{s.org, "phantomgate" + hex.EncodeToString(h.Sum(nil)), "murmur128"})
+	if err != nil { // three strings always marshal
+		panic(err)
+	}
+	return base64.StdEncoding.EncodeToString(key)
+}

@@ -1,0 +1,54 @@
+// Package apidef is the contract of Tyk's package of that name: a classic API definition, as far as the binding reads it
+// (as JSON) or a test of the binding writes it.
+package apidef
+
+// APIDefinition is a classic API definition.
+type APIDefinition struct {
+	APIID                   string                 `json:"api_id"`
+	OrgID                   string                 `json:"org_id"`
+	UseKeylessAccess        bool                   `json:"use_keyless"`
+	CustomPluginAuthEnabled bool                   `json:"custom_plugin_auth_enabled"`
+	UseGoPluginAuth         bool                   `json:"use_go_plugin_auth"`
+	StripAuthData           bool                   `json:"strip_auth_data"`
+	EnableDetailedRecording bool                   `json:"enable_detailed_recording"`
+	CustomMiddlewareBundle  string                 `json:"custom_middleware_bundle"`
+	CustomMiddleware        MiddlewareSection      `json:"custom_middleware"`
+	Proxy                   ProxyConfig            `json:"proxy"`
+	CORS                    CORSConfig             `json:"CORS"`
+	CacheOptions            CacheOptions           `json:"cache_options"`
+	ConfigData              map[string]interface{} `json:"config_data"`
+	ConfigDataDisabled      bool                   `json:"config_data_disabled"`
+}
+
+// MiddlewareSection lists the plugins of an API.
+type MiddlewareSection struct {
+	Pre         []MiddlewareDefinition `json:"pre"`
+	AuthCheck   MiddlewareDefinition   `json:"auth_check"`
+	PostKeyAuth []MiddlewareDefinition `json:"post_key_auth"`
+	Post        []MiddlewareDefinition `json:"post"`
+	Driver      string                 `json:"driver"`
+}
+
+// MiddlewareDefinition is one plugin.
+type MiddlewareDefinition struct {
+	Disabled bool   `json:"disabled"`
+	Name     string `json:"name"`
+	Path     string `json:"path"`
+}
+
+// ProxyConfig is where requests come in, and where they go.
+type ProxyConfig struct {
+	ListenPath string `json:"listen_path"`
+	TargetURL  string `json:"target_url"`
+}
+
+// CORSConfig is what Tyk itself answers to preflights.
+type CORSConfig struct {
+	Enable             bool `json:"enable"`
+	OptionsPassthrough bool `json:"options_passthrough"`
+}
+
+// CacheOptions is what Tyk keeps of answers.
+type CacheOptions struct {
+	EnableCache bool `json:"enable_cache"`
+}

@@ -1,0 +1,3 @@
+module github.com/phantomgate/phantomgate/plugins/tyk/noop
+
+go 1.25.0
