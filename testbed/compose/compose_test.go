@@ -82,8 +82,8 @@ func (s *stack) restarts(t *testing.T) {
 	}
 	holds("before")
 	begun := time.Now()
-	docker(t, "kill", s.containers["issuer"])
-	docker(t, "start", s.containers["issuer"])
+	s.do(t, "kill", "issuer")
+	s.do(t, "up", "--detach")
 	s.awaitHealthy(t, "issuer", begun)
 	holds("the issuer was killed")
 	for _, service := range running {
