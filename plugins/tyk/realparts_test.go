@@ -319,7 +319,8 @@ func TestRealAnalytics(t *testing.T) {
 	})
 }
 
-// TestRealReloads: a thousand reloads under load leave no goroutine and no stream of ours, and no request is refused.
+// TestRealReloads: a thousand reloads under load leave no goroutine and no stream of ours, and no request is refused. What the
+// process's memory did is logged, for Tyk's own part in it is not ours to judge.
 func TestRealReloads(t *testing.T) {
 	w := newTykWalk(t)
 	w.add(false, func(d map[string]any) {
@@ -350,16 +351,32 @@ func TestRealReloads(t *testing.T) {
 		w.control(t, "GET", "/tyk/reload/?block=true", nil)
 		w.get(plugintest.Events, token)
 	}
-	before, memory, asked := ours(), w.memory(), len(w.issuer.Asked())
-	for range 1000 {
-		w.control(t, "GET", "/tyk/reload/?block=true", nil)
-		if status, body, _ := w.get(plugintest.Events, token); status != 200 {
-			t.Fatalf("answered %d %s", status, body)
+	before, asked, began := ours(), len(w.issuer.Asked()), time.Now()
+	stop, stopped := make(chan struct{}), make(chan int)
+	go func() {
+		requests := 0
+		for {
+			select {
+			case <-stop:
+				stopped <- requests
+				return
+			default:
+				w.load32(plugintest.Events, token, 320)
+				requests += 320
+			}
 		}
+	}()
+	for i := range 1000 {
+		if i%100 == 0 {
+			t.Logf("after %d reloads: %d MiB resident, %d goroutines of ours", i, w.memory(), ours())
+		}
+		w.control(t, "GET", "/tyk/reload/?block=true", nil)
 	}
+	close(stop)
+	requests := <-stopped
 	eventually(t, fmt.Sprintf("no more goroutines of ours than the %d before", before), func() bool { return ours() <= before })
-	t.Logf("goroutines of ours %d, then %d; resident memory %d MiB, then %d MiB; the issuer was asked %d times in between",
-		before, ours(), memory, w.memory(), len(w.issuer.Asked())-asked)
+	t.Logf("1000 reloads and %d requests in %s: goroutines of ours %d, then %d; %d MiB resident; the issuer was asked %d times in between",
+		requests, time.Since(began).Round(time.Second), before, ours(), w.memory(), len(w.issuer.Asked())-asked)
 	if n := w.issuer.FeedStreams(); n != 1 {
 		t.Errorf("%d streams; want 1", n)
 	}
@@ -407,4 +424,38 @@ func TestRealBundle(t *testing.T) {
 	}
 	status, _, _ = w.get(plugintest.Events, "")
 	w.want("without a token", 401, status)
+}
+
+// TestRealComposeDefinitions: the definitions of docker-compose's profile tyk, as files, classic and OAS, but for names and
+// addresses of the containers.
+func TestRealComposeDefinitions(t *testing.T) {
+	w := newTykWalk(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(at(object(t, plugintest.NewConfig(w.issuer.URL).JSON(t)), "issuer")["clientSecret"].(string)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("../../deploy/compose/tyk/apps/*.json")
+	if err != nil || len(files) != 3 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		here := strings.NewReplacer("/opt/tyk-gateway/middleware/phantomgate.so", os.Getenv("TYK_PLUGIN"), "/secrets/gateway.secret", secret,
+			"http://localhost:8090", w.issuer.URL, "http://issuer:8090", w.issuer.URL, "http://eventcatalog:9000", w.upstream.URL, "http://shoppingbasket:9000", w.upstream.URL)
+		if err := os.WriteFile(filepath.Join(w.folder, "apps", filepath.Base(file)), []byte(here.Replace(string(content))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.control(t, "GET", "/tyk/reload/?block=true", nil)
+	for path, audience := range map[string]string{plugintest.Events: "eventcatalog", plugintest.Basket: "shoppingbasket"} {
+		status, body, _ := w.get(path, w.token("alice", "mobile"))
+		if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != audience {
+			t.Errorf("%s: answered %d %s; the API got %v", path, status, body, last.Claims())
+		}
+		status, _, _ = w.get(path, "")
+		w.want(path+" without a token", 401, status)
+	}
 }
