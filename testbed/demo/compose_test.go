@@ -94,7 +94,9 @@ func handling(t *testing.T, file string, settings map[string]string) map[string]
 	if err := json.Unmarshal(config, &read); err != nil {
 		t.Fatal(err)
 	}
-	found := map[string]any{"phantomgate": read["apps"].(map[string]any)["phantomgate"]}
+	app := read["apps"].(map[string]any)["phantomgate"].(map[string]any)
+	delete(app, "caddyfilePlaces") // lines of the file
+	found := map[string]any{"phantomgate": app}
 	var walk func(any)
 	walk = func(value any) {
 		switch value := value.(type) {

@@ -72,7 +72,7 @@ type Service struct {
 	signed signed
 
 	mu    sync.Mutex
-	polls map[string]*poll // by stream: the one that waits
+	polls map[polled]*poll // the one that waits
 	ended chan struct{}    // closed by End
 	end   sync.Once
 }
@@ -86,7 +86,7 @@ func New(o Options) (*Service, error) {
 		o.After == nil || o.Log == nil {
 		return nil, errors.New("feed: every field of Options is needed")
 	}
-	return &Service{Options: o, polls: map[string]*poll{}, ended: make(chan struct{})}, nil
+	return &Service{Options: o, polls: map[polled]*poll{}, ended: make(chan struct{})}, nil
 }
 
 // End lets every poll that waits be answered, and later ones wait no more.
@@ -166,8 +166,9 @@ type Answer struct {
 // Poll takes what a stream acknowledges and gives what it has to hear. When there is nothing it waits, for less than a second.
 // Whatever it answers was read after the poll came.
 func (s *Service) Poll(ctx context.Context, clientID, id string, r Request) (Answer, error) {
-	p := s.begin(id)
-	defer s.leave(id, p)
+	stream := polled{clientID, id} // another client's poll of the same id ends none
+	p := s.begin(stream)
+	defer s.leave(stream, p)
 	limit := mostEvents
 	if r.MaxEvents != nil {
 		limit = min(limit, *r.MaxEvents)
@@ -201,8 +202,11 @@ func (s *Service) Poll(ctx context.Context, clientID, id string, r Request) (Ans
 	}
 }
 
+// polled is a stream as a client names it, whether or not it is there.
+type polled struct{ client, stream string }
+
 // begin lets a poll take the place of one that waits for the same stream: that one's receiver has given it up.
-func (s *Service) begin(id string) *poll {
+func (s *Service) begin(id polled) *poll {
 	p := &poll{replaced: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +217,7 @@ func (s *Service) begin(id string) *poll {
 	return p
 }
 
-func (s *Service) leave(id string, p *poll) {
+func (s *Service) leave(id polled, p *poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.polls[id] == p {

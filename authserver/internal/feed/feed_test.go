@@ -296,6 +296,17 @@ func TestWaiting(t *testing.T) {
 		w.revoke(1)
 		w.at(<-second, 0, 1, "1")
 	})
+	t.Run("and not until a stranger polls", func(t *testing.T) {
+		w := newWorld(t)
+		stream := w.stream()
+		answered := w.later(stream)
+		<-w.waits
+		if answer, err := w.feed.Poll(t.Context(), "stranger", stream, feed.Request{ReturnImmediately: true}); err == nil {
+			t.Errorf("another client was answered %v", answer)
+		}
+		w.revoke(1)
+		w.at(<-answered, 0, 1, "1") // and not 0 to 0, which would come at once
+	})
 	t.Run("until the issuer ends", func(t *testing.T) {
 		w := newWorld(t)
 		answered := w.later(w.stream())

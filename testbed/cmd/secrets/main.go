@@ -13,9 +13,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/phantomgate/phantomgate/authserver"
 )
 
 func main() {
+	if err := authserver.ForbidCoreDumps(); err != nil {
+		fmt.Fprintln(os.Stderr, "secrets: core dumps could not be forbidden, and would hold secrets:", err)
+		os.Exit(1)
+	}
 	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "secrets:", err)
 		os.Exit(1)

@@ -5,6 +5,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -13,7 +14,7 @@ import (
 // lockFile takes the database for this process, until the file is closed or the process has ended, however it does. The lock
 // is on a file beside the database: to open and close that one would take SQLite's own locks away from this process (POSIX).
 func lockFile(path string) (*os.File, error) {
-	path, err := filepath.EvalSymlinks(path) // however it is called, it is one
+	path, err := realPath(path)
 	if err != nil {
 		return nil, err
 	}
@@ -28,4 +29,14 @@ func lockFile(path string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("locking %s-lock: %w", path, err), file.Close())
 	}
 	return file, nil
+}
+
+// realPath is where the database is, or will be: however it is called, it is one.
+func realPath(path string) (string, error) {
+	found, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return found, err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
 }

@@ -42,18 +42,21 @@ func (r *reader) read(ctx context.Context, dest []any, args ...driver.NamedValue
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	kept := c // what the next one gets; nil when this read panics
+	defer func() { r.idle <- kept }()
 	err := ctx.Err()
 	if err == nil && c == nil {
 		c, err = r.open()
 	}
-	if err == nil {
-		err = c.read(dest, args)
-		if err != nil && !errors.Is(err, storage.ErrNotFound) { // after a fault nothing that it remembers is trusted
-			err = errors.Join(err, c.close())
-			c = nil
-		}
+	if err != nil {
+		return err
 	}
-	r.idle <- c
+	kept = nil
+	err = c.read(dest, args)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) { // after a fault nothing that it remembers is trusted
+		return errors.Join(err, c.close())
+	}
+	kept = c
 	return err
 }
 

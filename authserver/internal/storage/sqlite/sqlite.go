@@ -59,11 +59,11 @@ func Open(ctx context.Context, options Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	if err := prepareFile(path, options.Logger); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
 	s := &Store{path: path, changed: newChanges()}
-	if s.lock, err = lockFile(path); err != nil {
+	if s.lock, err = lockFile(path); err != nil { // first: whoever has the file open must not meet another here
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
 	defer func() {
@@ -71,10 +71,13 @@ func Open(ctx context.Context, options Options) (_ *Store, err error) {
 			err = errors.Join(err, s.lock.Close())
 		}
 	}()
+	if err = prepareFile(path, options.Logger); err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
 	if s.writes, err = open(path, 1, writePragmas()); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, s.writes); err != nil {
+	if err = migrate(ctx, s.writes); err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlite: %s: %w", options.Path, err), s.writes.Close())
 	}
 	if s.reads, err = open(path, max(4, 2*runtime.GOMAXPROCS(0)), readPragmas()); err != nil {
@@ -160,9 +163,6 @@ func open(path string, n int, pragmas []string) (*sql.DB, error) {
 // prepareFile makes the file for its owner only, and makes its name durable. SQLite gives the WAL the same mode.
 func prepareFile(path string, log *slog.Logger) error {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
