@@ -25,13 +25,13 @@ func TestTheContainersAreTheDemo(t *testing.T) {
 		t.Errorf("it has demo secrets: %d", len(found))
 	}
 	want, got := parts(t, issuerFile), parts(t, theirs)
-	for _, name := range []string{"audiences", "clients", "users"} {
+	for _, name := range []string{"policies", "audiences", "clients", "users"} {
 		if !reflect.DeepEqual(want[name], got[name]) {
 			t.Errorf("%s: the demo has\n%v\nand the containers have\n%v", name, want[name], got[name])
 		}
 	}
 	for name := range got {
-		if !slices.Contains([]string{"issuer", "listen", "hosts", "admin", "storage", "data_key", "audiences", "clients", "users"}, name) {
+		if !slices.Contains([]string{"issuer", "listen", "hosts", "admin", "storage", "data_key", "policies", "audiences", "clients", "users"}, name) {
 			t.Errorf("the containers' issuer has %s, of which the demo's knows nothing", name)
 		}
 	}
