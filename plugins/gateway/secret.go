@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +19,34 @@ type secretSource struct {
 
 func (i Issuer) secret() secretSource {
 	return secretSource{"issuer.clientSecret", i.ClientSecret, i.ClientSecretFile, i.ClientSecretEnv}
+}
+
+// Fingerprint is an HMAC (RFC 2104, SHA-256) of purpose under all the secrets that c names: the same at every replica that has
+// them, and not to be foreseen by whoever has not. It is for bindings that keep a gateway beyond a reload, in which a file
+// may have got another secret, or that name things after users. getenv is os.LookupEnv when nil. A secret that cannot be had
+// is a fault, which New reports too.
+func (c Config) Fingerprint(purpose string, getenv func(string) (string, bool)) ([]byte, error) {
+	if getenv == nil {
+		getenv = os.LookupEnv
+	}
+	sources := []secretSource{c.Issuer.secret()}
+	if c.TokenHandler != nil {
+		sources = append(sources, c.TokenHandler.secret())
+		for i, key := range c.TokenHandler.CookieKeys {
+			sources = append(sources, key.secret(i))
+		}
+	}
+	key := sha256.New()
+	for _, source := range sources {
+		secret, fault := source.read(getenv)
+		if fault != nil {
+			return nil, fault
+		}
+		fmt.Fprintf(key, "%d:%s", len(secret), secret)
+	}
+	mac := hmac.New(sha256.New, key.Sum(nil))
+	mac.Write([]byte(purpose))
+	return mac.Sum(nil), nil
 }
 
 const mostSecret = 4096

@@ -39,8 +39,11 @@ func newDefinitions(logger *slog.Logger) *definitions { return &definitions{logg
 
 // of returns the compiled definition that r came with. It allocates nothing when it has been asked before.
 func (d *definitions) of(r *http.Request) *api {
-	classic, openAPI := definitionOf(r)
+	classic, openAPI, err := definitionOf(r)
 	switch {
+	case err != nil:
+		d.logger.Error("a request is refused", "error", err)
+		return &api{faults: err}
 	case classic != nil:
 		return lookup(d, &d.classic, classic, r)
 	case openAPI != nil:
@@ -79,19 +82,24 @@ func (d *definitions) compile(r *http.Request) *api {
 	if faults = errors.Join(faults, err, opsErr, doc.judge(config)); faults != nil {
 		return &api{id: doc.id, faults: faults}
 	}
-	g, release, err := d.gateway(config, parts)
+	secrets, err := config.Fingerprint("sessions in Tyk", nil)
+	if err != nil {
+		return &api{id: doc.id, faults: err}
+	}
+	// A secret's file may have got another since the last reload: then it is another gateway.
+	g, release, err := d.gateway(config, string(parts)+string(secrets))
 	if err != nil {
 		return &api{id: doc.id, faults: err}
 	}
 	return &api{
-		id: doc.id, gateway: g, operations: ops, keyless: doc.keyless, strips: doc.strips, release: release,
-		sessions: newSessions(doc.org, config.Issuer, rules),
+		id: doc.id, gateway: g, operations: ops, strips: doc.strips, csrf: csrfHeader(config), release: release,
+		sessions: newSessions(doc.org, doc.id, config.Issuer, secrets, rules),
 	}
 }
 
-// gateway returns the gateway of config, which was read from text, and what gives it back.
-func (d *definitions) gateway(config gateway.Config, text []byte) (*gateway.Gateway, func(), error) {
-	g, release, err := d.gateways.take(string(text), func() (*running, error) { return d.start(config) })
+// gateway returns the gateway of config, found by key, and what gives it back.
+func (d *definitions) gateway(config gateway.Config, key string) (*gateway.Gateway, func(), error) {
+	g, release, err := d.gateways.take(key, func() (*running, error) { return d.start(config) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,12 +115,15 @@ type running struct {
 // start makes a gateway. All that agree in what a stream of the revocation feed is made of share one, since a replica is one
 // receiver; and one token handler, so that a logout at one API is known to the others.
 func (d *definitions) start(config gateway.Config) (*running, error) {
+	secrets, err := config.Fingerprint("what APIs share in Tyk", nil)
+	if err != nil {
+		return nil, err
+	}
 	opts := gateway.Options{Logger: d.logger}
 	var running running
 	var release func()
-	var err error
 	if config.HasFeed() {
-		key := keyOf(config.Issuer, config.Cache.MaxAge)
+		key := keyOf(config.Issuer, config.Cache.MaxAge, secrets)
 		opts.Feed, release, err = d.feeds.take(key, func() (*feed.Feed, error) { return started(gateway.NewFeed(config, opts)) })
 		if err != nil {
 			return nil, err
@@ -120,7 +131,7 @@ func (d *definitions) start(config gateway.Config) (*running, error) {
 		running.releases = append(running.releases, release)
 	}
 	if config.TokenHandler != nil {
-		key := keyOf(config.Issuer, config.TokenHandler)
+		key := keyOf(config.Issuer, config.TokenHandler, secrets)
 		opts.TokenHandler, release, err = d.tokenHandlers.take(key, func() (*tokenhandler.Handler, error) { return gateway.NewTokenHandler(config, opts) })
 		if err != nil {
 			running.release()

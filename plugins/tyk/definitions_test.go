@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -113,6 +115,35 @@ func TestSharedFeed(t *testing.T) {
 	}
 	b.release()
 	eventually(t, "the stream is deleted", func() bool { return w.issuer.FeedStreams() == 0 })
+}
+
+// TestRotatedSecret: a reload after a secret's file has got another secret makes another gateway.
+func TestRotatedSecret(t *testing.T) {
+	w := newWalked(t)
+	file := filepath.Join(t.TempDir(), "secret")
+	write := func(secret string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := plugintest.NewConfig(w.issuer.URL)
+	delete(config.Issuer, "clientSecret")
+	config.Issuer["clientSecretFile"] = file
+	gatewayOf := func() *api {
+		t.Helper()
+		a := compiled(t, w.hooks, newLoadedAPI(t, false, classic(object(t, config.JSON(t)), w.upstream.URL, "p.so")))
+		if a.faults != nil {
+			t.Fatal(a.faults)
+		}
+		return a
+	}
+	write("one")
+	first, again := gatewayOf(), gatewayOf()
+	write("two")
+	if second := gatewayOf(); first.gateway != again.gateway || second.gateway == first.gateway {
+		t.Error("the gateway does not follow the secret")
+	}
 }
 
 // TestAddressUsedAgain: what was compiled for a definition that is gone is not taken for another one at its address.

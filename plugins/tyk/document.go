@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,12 +19,15 @@ type document struct {
 	keyless    bool
 	strips     bool // Authorization is removed after the token was looked at
 	plugins    plugins
-	bundle     bool // plugins come from a bundle, whose manifest the binding does not see
+	bundle     bool // plugins come from a bundle, and the definition does not show which
 
 	corsEnabled, optionsPassthrough bool
 	cached                          bool // answers are kept by Tyk
 	recorded                        bool // requests are, with their tokens
 	eitherAuth                      bool // several ways to authenticate, joined by "or"
+	otherAuth                       bool // one of Tyk's own ways to authenticate, beside ours
+	graphQL, mcp                    bool
+	tagHeaders                      []string // headers that Tyk writes into its analytics
 
 	config     map[string]any
 	hasConfig  bool
@@ -61,18 +65,28 @@ func decoded[T any](definition any, to func(*T) document) (document, error) {
 
 // classicJSON has the members of a classic definition that matter here.
 type classicJSON struct {
-	APIID  string `json:"api_id"`
-	OrgID  string `json:"org_id"`
-	Bundle string `json:"custom_middleware_bundle"`
-	// BundleDisabled is not in every version; false is the stricter reading only together with a bundle's name.
-	BundleDisabled          bool `json:"custom_middleware_bundle_disabled"`
-	UseKeyless              bool `json:"use_keyless"`
-	StripAuthData           bool `json:"strip_auth_data"`
-	CustomPluginAuthEnabled bool `json:"custom_plugin_auth_enabled"`
-	UseGoPluginAuth         bool `json:"use_go_plugin_auth"` // older names of the same
-	EnableCoProcessAuth     bool `json:"enable_coprocess_auth"`
-	EnableDetailedRecording bool `json:"enable_detailed_recording"`
-	CustomMiddleware        struct {
+	APIID                   string `json:"api_id"`
+	OrgID                   string `json:"org_id"`
+	UseKeyless              bool   `json:"use_keyless"`
+	StripAuthData           bool   `json:"strip_auth_data"`
+	CustomPluginAuthEnabled bool   `json:"custom_plugin_auth_enabled"`
+	UseGoPluginAuth         bool   `json:"use_go_plugin_auth"` // older names of the same
+	EnableCoProcessAuth     bool   `json:"enable_coprocess_auth"`
+	EnableDetailedRecording bool   `json:"enable_detailed_recording"`
+
+	UseStandardAuth         bool    `json:"use_standard_auth"`
+	UseBasicAuth            bool    `json:"use_basic_auth"`
+	UseOAuth2               bool    `json:"use_oauth2"`
+	UseOpenID               bool    `json:"use_openid"`
+	EnableJWT               bool    `json:"enable_jwt"`
+	EnableSignatureChecking bool    `json:"enable_signature_checking"`
+	ExternalOAuth           enabled `json:"external_oauth"`
+
+	GraphQL             enabled  `json:"graphql"`
+	ApplicationProtocol string   `json:"application_protocol"` // "mcp", for one kind
+	TagHeaders          []string `json:"tag_headers"`
+
+	CustomMiddleware struct {
 		Pre       []classicPlugin `json:"pre"`
 		AuthCheck classicPlugin   `json:"auth_check"`
 		Post      []classicPlugin `json:"post"`
@@ -108,7 +122,9 @@ func (c *classicJSON) document() document {
 			auth: enabled && custom.AuthCheck.is(authSymbol),
 			post: slices.ContainsFunc(custom.Post, func(p classicPlugin) bool { return p.is(postSymbol) }),
 		},
-		bundle:      c.Bundle != "" && !c.BundleDisabled,
+		// Tyk copies a bundle's lists into custom_middleware.
+		otherAuth: c.UseStandardAuth || c.UseBasicAuth || c.UseOAuth2 || c.UseOpenID || c.EnableJWT || c.EnableSignatureChecking || c.ExternalOAuth.Enabled,
+		graphQL:   c.GraphQL.Enabled, mcp: c.ApplicationProtocol == "mcp", tagHeaders: c.TagHeaders,
 		corsEnabled: c.CORS.Enable, optionsPassthrough: c.CORS.OptionsPassthrough,
 		cached: c.CacheOptions.EnableCache, recorded: c.EnableDetailedRecording,
 		config: c.ConfigData, hasConfig: !c.ConfigDataDisabled && len(c.ConfigData) > 0,
@@ -135,8 +151,11 @@ type oasJSON struct {
 					Enabled bool      `json:"enabled"`
 					Config  oasPlugin `json:"config"`
 				} `json:"custom"`
-				SecurityProcessingMode string     `json:"securityProcessingMode"`
-				Security               [][]string `json:"security"`
+				HMAC                   enabled            `json:"hmac"`
+				OIDC                   enabled            `json:"oidc"`
+				SecuritySchemes        map[string]enabled `json:"securitySchemes"`
+				SecurityProcessingMode string             `json:"securityProcessingMode"`
+				Security               [][]string         `json:"security"`
 			} `json:"authentication"`
 			DetailedActivityLogs enabled `json:"detailedActivityLogs"`
 		} `json:"server"`
@@ -156,6 +175,9 @@ type oasJSON struct {
 				PrePlugins  []oasPlugin `json:"prePlugins"`
 				PostPlugins []oasPlugin `json:"postPlugins"`
 				Cache       enabled     `json:"cache"`
+				TrafficLogs struct {
+					TagHeaders []string `json:"tagHeaders"`
+				} `json:"trafficLogs"`
 			} `json:"global"`
 		} `json:"middleware"`
 	} `json:"x-tyk-api-gateway"`
@@ -186,23 +208,31 @@ func (o *oasJSON) document() document {
 		bundle:      global.PluginConfig.Bundle.Enabled,
 		corsEnabled: global.CORS.Enabled, optionsPassthrough: global.CORS.OptionsPassthrough,
 		cached: global.Cache.Enabled, recorded: server.DetailedActivityLogs.Enabled,
+		otherAuth:  auth.HMAC.Enabled || auth.OIDC.Enabled,
+		tagHeaders: global.TrafficLogs.TagHeaders,
 		eitherAuth: auth.SecurityProcessingMode == "compliant" && len(o.Security)+len(auth.Security) > 1,
 		config:     global.PluginConfig.Data.Value, hasConfig: global.PluginConfig.Data.Enabled,
 		operations: map[string]map[string]operationID{},
 	}
 	for path, item := range o.Paths {
-		for method, text := range item {
-			var op operationID
-			if json.Unmarshal(text, &op) == nil && op.ID != "" { // else it is no operation
-				if doc.operations[path] == nil {
-					doc.operations[path] = map[string]operationID{}
-				}
-				doc.operations[path][strings.ToUpper(method)] = op
+		doc.operations[path] = map[string]operationID{}
+		for name, text := range item {
+			method, op := strings.ToUpper(name), operationID{}
+			if !slices.Contains(methods, method) || json.Unmarshal(text, &op) != nil {
+				continue // what else a path item has
 			}
+			op.ID = cmp.Or(op.ID, nameless)
+			doc.operations[path][method] = op
 		}
+	}
+	for _, scheme := range auth.SecuritySchemes {
+		doc.otherAuth = doc.otherAuth || scheme.Enabled
 	}
 	return doc
 }
+
+// methods are those for which a path item may have an operation.
+var methods = []string{"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"}
 
 // The symbols, as definitions name them.
 const (
@@ -223,8 +253,15 @@ func (d document) judge(config gateway.Config) error {
 	refuse(!d.hasConfig, "config_data (OAS: pluginConfig.data) is missing or disabled; it holds phantomgate's configuration")
 	refuse(d.optionsPassthrough, "CORS.options_passthrough lets OPTIONS requests pass without any plugin; turn it off")
 	refuse(d.eitherAuth, "several security requirements with securityProcessingMode \"compliant\" are joined by \"or\", which throws away what a plugin answers; leave one requirement")
-	refuse(d.recorded || recordsRequests(), "detailed recording (enable_detailed_recording, detailedActivityLogs) writes every token into the analytics; turn it off, for this API and in analytics_config")
+	refuse(!d.keyless && d.otherAuth, "another way to authenticate (use_standard_auth, JWT, OAuth, basic, OpenID, HMAC) stands beside ours: it takes the place of our session, and one user's limits and cached answers become another's; turn it off")
+	refuse(d.recorded || recordsRequests(), "detailed recording (enable_detailed_recording, detailedActivityLogs, enforce_org_data_detail_logging) writes every token into the analytics; turn it off, for this API and for the gateway (analytics_config)")
+	refuse(d.graphQL, "a GraphQL API is recorded in detail, which writes every token into the analytics; Tyk has no switch for it")
+	refuse(d.mcp, "an MCP proxy passes requests to itself without its plugins, so that the API would get no token; it is not supported")
+	for _, name := range d.tagHeaders {
+		refuse(carriesToken(name, config), fmt.Sprintf("tag_headers writes %s, a token, into the analytics; take it out", name))
+	}
 	refuse(d.keyless && d.cached && !allOpen(config.Routes), "the response cache of a keyless API gives one user's answer to the next; turn one of cache and use_keyless off")
+	refuse(d.cached && anyScopes(config.Routes), "the response cache goes by user and client, and scopes.any lets tokens of one user differ: an answer for the one would be given to the other; turn the cache off, or write scopes.all")
 
 	refuse(d.keyless && !d.plugins.pre && !d.bundle, preSymbol+" is not among the pre plugins of this keyless API; list it")
 	refuse(!d.keyless && !d.plugins.auth && !d.bundle, authSymbol+" is not the enabled auth_check (OAS: authentication.custom) of this API; list it, or make the API keyless")
@@ -234,6 +271,24 @@ func (d document) judge(config gateway.Config) error {
 		refuse(d.corsEnabled, "with a tokenHandler Tyk's own CORS must be off: it would answer preflights for origins that the tokenHandler does not trust")
 	}
 	return errors.Join(faults...)
+}
+
+// carriesToken tells whether a header has a token in it, in either direction.
+func carriesToken(name string, config gateway.Config) bool {
+	name = http.CanonicalHeaderKey(name)
+	return slices.Contains([]string{"Authorization", "Cookie", "Set-Cookie", csrfHeader(config)}, name)
+}
+
+// csrfHeader is the header of config's token handler; empty without one.
+func csrfHeader(config gateway.Config) string {
+	if config.TokenHandler == nil {
+		return ""
+	}
+	return http.CanonicalHeaderKey("x-" + config.TokenHandler.CookiePrefix + "-csrf")
+}
+
+func anyScopes(routes []gateway.Route) bool {
+	return slices.ContainsFunc(routes, func(r gateway.Route) bool { return len(r.Scopes.Any) > 0 })
 }
 
 func allOpen(routes []gateway.Route) bool {

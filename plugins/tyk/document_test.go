@@ -89,6 +89,44 @@ func TestRefused(t *testing.T) {
 			}},
 			"response cache",
 		},
+		"a key of Tyk's own beside ours": {
+			changes{func(d map[string]any) { d["use_standard_auth"] = true }},
+			changes{func(d map[string]any) {
+				at(oasServer(d), "authentication", "securitySchemes", "key")["enabled"] = true
+			}},
+			"another way to authenticate",
+		},
+		"JWT beside ours": {changes{func(d map[string]any) { d["enable_jwt"] = true }}, nil, "another way to authenticate"},
+		"GraphQL":         {changes{func(d map[string]any) { at(d, "graphql")["enabled"] = true }}, nil, "GraphQL"},
+		"MCP":             {changes{func(d map[string]any) { d["application_protocol"] = "mcp" }}, nil, "MCP"},
+		"tokens as tags": {
+			changes{func(d map[string]any) { d["tag_headers"] = []string{"X-Region", "authorization"} }},
+			changes{func(d map[string]any) { at(oasGlobal(d), "trafficLogs")["tagHeaders"] = []string{"cookie"} }},
+			"tag_headers",
+		},
+		"the CSRF header as a tag": {changes{withTokenHandler, func(d map[string]any) { d["tag_headers"] = []string{"x-shop-csrf"} }}, nil, "tag_headers"},
+		"the cache before any of several scopes": {
+			changes{func(d map[string]any) { at(d, "cache_options")["enable_cache"] = true }},
+			changes{func(d map[string]any) { at(oasGlobal(d), "cache")["enabled"] = true }},
+			"scopes.any",
+		},
+		"a bundle without our plugins": {
+			changes{func(d map[string]any) {
+				d["custom_middleware_bundle"] = "other.zip"
+				d["custom_middleware"] = map[string]any{"driver": "goplugin"}
+			}},
+			nil, authSymbol,
+		},
+		"a route for a path that is an operation's": {
+			nil,
+			changes{func(d map[string]any) {
+				d["paths"] = map[string]any{"/orders": map[string]any{"get": map[string]any{"operationId": "listOrders"}}}
+				value := at(oasGlobal(d), "pluginConfig", "data", "value")
+				nameOperation(value, "listOrders")
+				value["routes"] = append(value["routes"].([]any), map[string]any{"path": "/orders", "open": true})
+			}},
+			"has the operation's path",
+		},
 		"a keyless API without the pre plugin": {
 			changes{keyless, func(d map[string]any) { at(d, "custom_middleware")["pre"] = []any{} }},
 			changes{func(d map[string]any) {
@@ -185,11 +223,13 @@ func nameOperation(config map[string]any, id string) {
 // TestNotRefused: what looks like the refused and is none.
 func TestNotRefused(t *testing.T) {
 	for name, change := range map[string]func(d map[string]any){
-		"a bundle brings the plugins": func(d map[string]any) {
-			d["custom_middleware_bundle"] = "phantomgate.zip"
-			d["custom_middleware"] = map[string]any{"driver": "goplugin"}
+		"a cache, with sessions": func(d map[string]any) {
+			at(d, "cache_options")["enable_cache"] = true
+			config := at(d, "config_data")
+			config["routes"] = config["routes"].([]any)[:2]
 		},
-		"a cache, with sessions": func(d map[string]any) { at(d, "cache_options")["enable_cache"] = true },
+		"a key of Tyk's own where there is no auth_check": func(d map[string]any) { d["use_keyless"], d["use_standard_auth"] = true, true },
+		"harmless tags": func(d map[string]any) { d["tag_headers"] = []string{"X-Region"} },
 		"a cache, every route open": func(d map[string]any) {
 			d["use_keyless"] = true
 			at(d, "cache_options")["enable_cache"] = true

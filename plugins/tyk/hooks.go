@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -20,8 +19,11 @@ func newHooks(logger *slog.Logger) *hooks {
 	return &hooks{logger: logger, definitions: newDefinitions(logger)}
 }
 
+// hook does the work of a symbol. It returns what is known of the request afterwards.
+type hook func(w http.ResponseWriter, r *http.Request, a *api) *passed
+
 // guard runs one hook. What panics refuses: Tyk would drop the connection, and up to 5.8.15 answer an empty 200.
-func (h *hooks) guard(w http.ResponseWriter, r *http.Request, hook func(http.ResponseWriter, *http.Request, *api)) {
+func (h *hooks) guard(w http.ResponseWriter, r *http.Request, hook hook) {
 	defer func() {
 		if p := recover(); p != nil {
 			h.logger.Error("panic in a hook", "panic", p, "stack", string(debug.Stack()))
@@ -33,7 +35,7 @@ func (h *hooks) guard(w http.ResponseWriter, r *http.Request, hook func(http.Res
 		refusedConfig().Write(w)
 		return
 	}
-	hook(w, r, a)
+	endHook(r, hook(w, r, a))
 }
 
 // refusedConfig answers for an API whose definition was refused. The faults are in the log and not for clients.
@@ -43,84 +45,112 @@ func refusedConfig() *policy.Refusal {
 	return &refusal
 }
 
-// pre comes before Tyk's own authentication.
-func (h *hooks) pre(w http.ResponseWriter, r *http.Request, a *api) {
+// pre comes before Tyk's own authentication. It decides about every request, whether or not Tyk will authenticate: with an OAS
+// API that is two files, the classic one governs that, and it is not seen here.
+func (h *hooks) pre(w http.ResponseWriter, r *http.Request, a *api) *passed {
 	restoreCredential(r)
 	if a.gateway.ServeAgent(w, r) {
-		return
+		return nil
 	}
-	if a.keyless {
-		h.swap(w, r, a)
+	p := h.swap(w, r, a)
+	if p != nil {
+		p.fresh = true
 	}
+	return p
 }
 
 // auth stands in for Tyk's own authentication.
-func (h *hooks) auth(w http.ResponseWriter, r *http.Request, a *api) {
-	restoreCredential(r)
-	if !h.swap(w, r, a) {
-		return
+func (h *hooks) auth(w http.ResponseWriter, r *http.Request, a *api) *passed {
+	p := passedOf(r)
+	if p.holds(r, a) {
+		p.fresh = false // an API that passes the request to itself asks anew
+	} else {
+		restoreCredential(r)
+		if p = h.swap(w, r, a); p == nil {
+			return nil
+		}
 	}
-	session, err := a.sessions.of(r.Header["Authorization"])
+	session, err := a.sessions.of(p.phantomToken)
 	if err != nil {
 		h.logger.Error("no session for Tyk can be made of a phantom token", "api", a.id, "error", err)
 		policy.IssuerError().Write(w)
-		return
+		return nil
 	}
 	setSession(r, session)
+	return p
 }
 
-// swap decides about r. Either it answers, or r is fit for the API afterwards.
-func (h *hooks) swap(w http.ResponseWriter, r *http.Request, a *api) (passes bool) {
+// swap decides about r. Either it answers, and returns nil, or r is fit for the API afterwards.
+func (h *hooks) swap(w http.ResponseWriter, r *http.Request, a *api) *passed {
 	outcome := a.authorize(r)
 	if refusal := outcome.Refusal(); refusal != nil {
 		refusal.Write(w)
-		return false
+		return nil
 	}
-	passed := &passed{credential: credentialOf(r.Header)}
+	p := &passed{api: a, method: r.Method, path: r.URL.Path, credential: credentialOf(r.Header, a.csrf)}
 	outcome.Apply(r)
-	passed.phantomToken = r.Header["Authorization"]
-	*r = *r.WithContext(context.WithValue(r.Context(), passedKey{}, passed))
+	p.phantomToken = r.Header["Authorization"]
 	// Tyk copies the API's answer into w's header, where what stands already counts (CORS) or stays (Set-Cookie).
 	outcome.Writer(w)
 	if w.Header()["Set-Cookie"] != nil {
 		w.Header().Set("Cache-Control", "no-store") // it stays beside the API's own, and is the stricter of the two
 	}
-	return true
+	return p
 }
 
 // post comes after all that Tyk does to a request.
-func (h *hooks) post(_ http.ResponseWriter, r *http.Request, a *api) {
-	p, _ := r.Context().Value(passedKey{}).(*passed)
-	if p == nil || p.phantomToken == nil || !a.strips {
-		return
+func (h *hooks) post(w http.ResponseWriter, r *http.Request, a *api) *passed {
+	p := passedOf(r)
+	if p == nil || p.api != a {
+		h.logger.Error("a request came to the post plugin that neither pre nor auth_check has let through; list them", "api", a.id)
+		refusedConfig().Write(w)
+		return nil
 	}
-	r.Header["Authorization"] = p.phantomToken
+	if a.strips && p.phantomToken != nil {
+		r.Header["Authorization"] = p.phantomToken
+	}
+	return p
 }
 
 // passed is what is remembered of a request that was let through.
 type passed struct {
+	api          *api
+	method, path string // as it was judged
+	fresh        bool   // by pre, and auth has not come yet
 	credential   credential
 	phantomToken []string // the header's value; nil on an open route
 }
 
-type passedKey struct{}
-
-// credential is what the client sent: the headers that swap replaces.
-type credential struct{ authorization, cookie []string }
-
-func credentialOf(h http.Header) credential {
-	return credential{authorization: h["Authorization"], cookie: h["Cookie"]}
+// holds tells whether p is pre's word about this very request.
+func (p *passed) holds(r *http.Request, a *api) bool {
+	return p != nil && p.fresh && p.api == a && p.method == r.Method && p.path == r.URL.Path
 }
 
-// restoreCredential gives a request back what its client sent, when another API has passed it on (a tyk:// loop): a phantom
-// token is for one audience, and the next API needs its own.
+type passedKey struct{}
+
+// credential is what the client sent: the headers that swap replaces or removes.
+type credential struct {
+	authorization, cookie []string
+	csrfName              string // empty without a token handler
+	csrf                  []string
+}
+
+func credentialOf(h http.Header, csrf string) credential {
+	return credential{authorization: h["Authorization"], cookie: h["Cookie"], csrfName: csrf, csrf: h[csrf]}
+}
+
+// restoreCredential gives a request back what its client sent, when it was let through before: another API has passed it on (a
+// tyk:// loop). A phantom token is for one audience, and the next API needs its own.
 func restoreCredential(r *http.Request) {
-	p, _ := r.Context().Value(passedKey{}).(*passed)
+	p := passedOf(r)
 	if p == nil {
 		return
 	}
 	restore(r.Header, "Authorization", p.credential.authorization)
 	restore(r.Header, "Cookie", p.credential.cookie)
+	if p.credential.csrfName != "" {
+		restore(r.Header, p.credential.csrfName, p.credential.csrf)
+	}
 }
 
 func restore(h http.Header, name string, values []string) {
@@ -139,18 +169,22 @@ type api struct {
 	// operations matches requests to operations of an OpenAPI definition; nil when no route names one.
 	operations *operations
 	sessions   *sessions
-	keyless    bool // Tyk's use_keyless: there is no auth_check
-	strips     bool // Tyk's strip_auth_data
+	strips     bool   // Tyk's strip_auth_data
+	csrf       string // the token handler's header; empty without one
 
 	release func() // gives back what is shared
 }
 
 // authorize decides about r: by the operation it is, if a route names that one, else by its path.
 func (a *api) authorize(r *http.Request) gateway.Outcome {
-	if a.operations != nil {
-		if id := a.operations.match(r); id != "" {
-			return a.gateway.AuthorizeOperation(r, id)
-		}
+	if a.operations == nil {
+		return a.gateway.Authorize(r)
+	}
+	switch id, found := a.operations.match(r); {
+	case !found: // below another listen path: by its path, a stricter operation could be passed by
+		return a.gateway.AuthorizeOperation(r, "")
+	case id != "":
+		return a.gateway.AuthorizeOperation(r, id)
 	}
 	return a.gateway.Authorize(r)
 }

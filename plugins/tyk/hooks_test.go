@@ -64,7 +64,7 @@ func (w *walked) load(t *testing.T, s shape, change func(d map[string]any)) *loa
 func TestPanicRefuses(t *testing.T) {
 	w := newWalked(t)
 	loaded := w.load(t, shapes()[1], nil)
-	panics := func(http.ResponseWriter, *http.Request, *api) { panic("canary") }
+	panics := func(http.ResponseWriter, *http.Request, *api) *passed { panic("canary") }
 	for name, replaced := range map[string]func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request)){
 		"pre": func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request)) {
 			return guarded(h, panics), guarded(h, h.auth), guarded(h, h.post)
@@ -90,7 +90,7 @@ func TestPanicRefuses(t *testing.T) {
 	}
 }
 
-func guarded(h *hooks, hook func(http.ResponseWriter, *http.Request, *api)) func(http.ResponseWriter, *http.Request) {
+func guarded(h *hooks, hook hook) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) { h.guard(w, r, hook) }
 }
 
@@ -107,10 +107,10 @@ func TestNoDefinition(t *testing.T) {
 // TestLoop: an API that passes a request on to another one (tyk://) has swapped the token for its own audience; the next
 // one gets its own, of the reference that the client sent.
 func TestLoop(t *testing.T) {
-	for _, first := range shapes() {
-		t.Run(first.name, func(t *testing.T) {
+	for _, pair := range loops() {
+		t.Run(pair[0].name+" to "+pair[1].name, func(t *testing.T) {
 			w := newWalked(t)
-			outer, inner := w.load(t, first, nil), w.load(t, shapes()[1], nil)
+			outer, inner := w.load(t, pair[0], nil), w.load(t, pair[1], nil)
 			reference := w.issuer.Grant(plugintest.Token{Scopes: []string{"eventcatalog.read", "shoppingbasket.read"}})
 			r := httptest.NewRequest("GET", plugintest.Events, nil)
 			r.Header.Set("Authorization", "Bearer "+reference)
@@ -127,6 +127,108 @@ func TestLoop(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// loops are the pairs of shapes of an API that passes a request on and of the next one.
+func loops() (pairs [][2]shape) {
+	for _, outer := range shapes() {
+		for _, inner := range shapes() {
+			pairs = append(pairs, [2]shape{outer, inner})
+		}
+	}
+	return pairs
+}
+
+// TestLoopIsJudgedAnew: an API that passes a request to itself, or on, lets nothing pass for having let it pass before.
+func TestLoopIsJudgedAnew(t *testing.T) {
+	for _, pair := range loops() {
+		t.Run(pair[0].name+" to "+pair[1].name, func(t *testing.T) {
+			w := newWalked(t)
+			outer, inner := w.load(t, pair[0], nil), w.load(t, pair[1], nil)
+			if pair[0].name == pair[1].name {
+				inner = outer
+			}
+			r := httptest.NewRequest("GET", plugintest.Events, nil)
+			r.Header.Set("Authorization", "Bearer "+w.issuer.GrantScopes("eventcatalog.read"))
+			outer.chain(w.hooks, w.upstream.URL, nil).ServeHTTP(httptest.NewRecorder(), r)
+			r.URL.Path = plugintest.Basket
+			rec := httptest.NewRecorder()
+			inner.chain(w.hooks, w.upstream.URL, nil).ServeHTTP(rec, r)
+			if n := len(w.upstream.Received()); rec.Code != 403 || n != 1 {
+				t.Errorf("answered %d, and %d requests reached the API; want 403 and the first one", rec.Code, n)
+			}
+		})
+	}
+}
+
+// TestTwoDefinitions: where another API's plugins have left its definition beside ours, nobody can say which it is.
+func TestTwoDefinitions(t *testing.T) {
+	w := newWalked(t)
+	outer, inner := w.load(t, shapes()[1], nil), w.load(t, shapes()[3], nil)
+	rec := httptest.NewRecorder()
+	w.hooks.guard(rec, inner.inject(outer.inject(httptest.NewRequest("GET", plugintest.Health, nil))), w.hooks.pre)
+	if rec.Code != 500 {
+		t.Errorf("answered %d", rec.Code)
+	}
+}
+
+// TestAFileThatSaysKeyless: an OAS API is two files, and Tyk goes by the classic one, which the hooks do not see. When that says
+// keyless, pre decides all the same; and what neither pre nor auth has seen, post refuses.
+func TestAFileThatSaysKeyless(t *testing.T) {
+	w := newWalked(t)
+	loaded := w.load(t, shapes()[3], nil)
+	loaded.doc.keyless = true // what the host goes by
+	get := func(token string, replaced func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request))) int {
+		r := httptest.NewRequest("GET", plugintest.Events, nil)
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		rec := httptest.NewRecorder()
+		loaded.chain(w.hooks, w.upstream.URL, replaced).ServeHTTP(rec, r)
+		return rec.Code
+	}
+	if status := get("", nil); status != 401 {
+		t.Errorf("without a token: %d", status)
+	}
+	if status := get(w.issuer.GrantScopes("eventcatalog.read"), nil); status != 200 {
+		t.Errorf("with one: %d", status)
+	}
+	nothing := func(http.ResponseWriter, *http.Request) {}
+	if status := get("", func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request)) {
+		return nothing, nothing, guarded(h, h.post)
+	}); status != 500 {
+		t.Errorf("without pre: %d", status)
+	}
+}
+
+// TestKeyIDIsNotForeseen: without the gateway's secret nobody can say under what key a user's session goes.
+func TestKeyIDIsNotForeseen(t *testing.T) {
+	ids := map[string]bool{}
+	for _, secret := range []string{"one", "two"} {
+		config := gateway.Config{Issuer: gateway.Issuer{ClientSecret: gateway.Secret(secret)}}
+		key, err := config.Fingerprint("sessions in Tyk", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[newSessions("org", "api", gateway.Issuer{Issuer: "https://a"}, key, sessionRules{}).keyID("mobile", "alice")] = true
+	}
+	if len(ids) != 2 {
+		t.Error("the same key with another secret")
+	}
+}
+
+// TestOpenRoutesOfTwoAPIs have a key each.
+func TestOpenRoutesOfTwoAPIs(t *testing.T) {
+	key := func(api string) string {
+		session, err := newSessions("org", api, gateway.Issuer{Issuer: "https://a"}, []byte("key"), sessionRules{}).of(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return session.KeyID
+	}
+	if key("one") == key("two") || key("one") != key("one") {
+		t.Error("open routes of two APIs share a key, or those of one do not")
 	}
 }
 
@@ -196,7 +298,7 @@ type sessionSeen struct {
 func TestKeyIDTenants(t *testing.T) {
 	ids := map[string]bool{}
 	for _, issuer := range []gateway.Issuer{{Issuer: "https://a"}, {Issuer: "https://b"}, {Issuer: "https://a", Tenant: "two"}} {
-		ids[newSessions("org", issuer, sessionRules{}).keyID("mobile", "alice")] = true
+		ids[newSessions("org", "api", issuer, []byte("key"), sessionRules{}).keyID("mobile", "alice")] = true
 	}
 	if len(ids) != 3 {
 		t.Errorf("%d keys; want 3", len(ids))
@@ -205,7 +307,7 @@ func TestKeyIDTenants(t *testing.T) {
 
 // TestNoUserNoSession: a token that names no user is no session, for all of them would share it.
 func TestNoUserNoSession(t *testing.T) {
-	s := newSessions("org", gateway.Issuer{Issuer: "https://a"}, sessionRules{})
+	s := newSessions("org", "api", gateway.Issuer{Issuer: "https://a"}, []byte("key"), sessionRules{})
 	for _, payload := range []string{`{"client_id":"mobile"}`, `{"sub":"","client_id":"mobile"}`, `[]`, `{"sub":7}`, "", "{"} {
 		header := "Bearer e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
 		if session, err := s.of([]string{header}); err == nil {
@@ -221,7 +323,7 @@ func TestNoUserNoSession(t *testing.T) {
 
 // TestSessionsAreBounded: however many tokens come, two generations of them are remembered.
 func TestSessionsAreBounded(t *testing.T) {
-	s := newSessions("org", gateway.Issuer{Issuer: "https://a"}, sessionRules{})
+	s := newSessions("org", "api", gateway.Issuer{Issuer: "https://a"}, []byte("key"), sessionRules{})
 	for i := range 3 * identityEntries {
 		payload := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"u` + strconv.Itoa(i) + `"}`))
 		if _, err := s.of([]string{"Bearer e30." + payload + ".c2ln"}); err != nil {

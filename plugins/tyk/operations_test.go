@@ -31,7 +31,13 @@ func TestOperations(t *testing.T) {
 		"/orders/":                 {"GET": "slashed"},
 		"/":                        {"GET": "root"},
 	})}
-	config := gateway.Config{Routes: []gateway.Route{{OperationID: "listOrders"}}}
+	var config gateway.Config
+	for _, methods := range doc.operations {
+		for _, op := range methods {
+			config.Routes = append(config.Routes, gateway.Route{OperationID: op.ID})
+		}
+	}
+	config.Routes = append(config.Routes, gateway.Route{Path: "/shop/orders/special"})
 	o, err := newOperations(doc, config)
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +50,7 @@ func TestOperations(t *testing.T) {
 		{"GET", "/shop/orders/", "slashed"},
 		{"GET", "/shop/orders/7", "getOrder"},
 		{"GET", "/shop/orders/latest", "latestOrder"},
+		{"GET", "/shop/orders/special", ""}, // a rule for the very path
 		{"GET", "/shop/orders/latest/lines", "latestLines"},
 		{"GET", "/shop/orders/latest/lines/3", "getLine"}, // back from the literal that leads nowhere
 		{"GET", "/shop/orders/7/lines/3", "getLine"},
@@ -58,7 +65,7 @@ func TestOperations(t *testing.T) {
 		{"GET", "/shopping/orders", ""},
 		{"GET", "/orders", ""},
 	} {
-		if got := o.match(httptest.NewRequest(test.method, test.path, nil)); got != test.want {
+		if got, _ := o.match(httptest.NewRequest(test.method, test.path, nil)); got != test.want {
 			t.Errorf("%s %s: %q, want %q", test.method, test.path, got, test.want)
 		}
 	}
@@ -83,11 +90,14 @@ func TestOperationRoutes(t *testing.T) {
 	definition["paths"] = map[string]any{"/orders/{id}": map[string]any{
 		"parameters": []any{map[string]any{"name": "id", "in": "path"}},
 		"get":        map[string]any{"operationId": "getOrder"}, "delete": map[string]any{"operationId": "deleteOrder"},
-	}}
+	}, "/orders/latest": map[string]any{"get": map[string]any{"summary": "without an operationId"}}}
+	at(oasServer(definition), "listenPath")["value"] = "/shop/"
 	value := at(oasGlobal(definition), "pluginConfig", "data", "value")
 	value["routes"] = []any{
 		map[string]any{"operationId": "getOrder", "audience": "eventcatalog", "scopes": map[string]any{"all": []string{"eventcatalog.read"}}},
-		map[string]any{"path": "/orders/*", "methods": []string{"PUT"}, "audience": "eventcatalog", "scopes": map[string]any{"all": []string{"eventcatalog.write"}}},
+		map[string]any{"path": "/shop/orders/*", "methods": []string{"PUT", "DELETE"}, "audience": "eventcatalog", "scopes": map[string]any{"all": []string{"eventcatalog.write"}}},
+		map[string]any{"path": "/shop/orders/latest", "methods": []string{"GET"}, "audience": "eventcatalog", "scopes": map[string]any{"all": []string{"eventcatalog.write"}}},
+		map[string]any{"path": "/*", "audience": "eventcatalog", "scopes": map[string]any{"all": []string{"eventcatalog.read"}}},
 	}
 	loaded := newLoadedAPI(t, true, definition)
 	if a := compiled(t, w.hooks, loaded); a.faults != nil {
@@ -98,13 +108,16 @@ func TestOperationRoutes(t *testing.T) {
 		method, path string
 		want         int
 	}{
-		{"GET", "/orders/7", 200},
-		{"HEAD", "/orders/7", 200},
-		{"PUT", "/orders/7", 403},
-		{"DELETE", "/orders/7", 404}, // an operation without a rule falls to no other operation's, and its path names only PUT
-		{"GET", "/orders/..", 400},
-		{"GET", "/orders/a%2fb", 400},
-		{"GET", "/orders/7;x", 400},
+		{"GET", "/shop/orders/7", 200},
+		{"HEAD", "/shop/orders/7", 200},
+		{"PUT", "/shop/orders/7", 403},
+		{"DELETE", "/shop/orders/7", 403},   // an operation without a rule of its own goes by its path
+		{"GET", "/shop/orders/latest", 403}, // and so does one without a name, which is no other's
+		{"GET", "/shop/other", 200},
+		{"GET", "/orders/7", 404}, // outside the listen path, where Tyk serves an API too (/<api_id>/), no operation can be told
+		{"GET", "/shop/orders/..", 400},
+		{"GET", "/shop/orders/a%2fb", 400},
+		{"GET", "/shop/orders/7;x", 400},
 	} {
 		r := httptest.NewRequest(test.method, test.path, nil)
 		r.Header.Set("Authorization", "Bearer "+reader)

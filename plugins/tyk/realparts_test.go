@@ -144,6 +144,8 @@ func TestRealResponseCache(t *testing.T) {
 	})
 	w.add(false, func(d map[string]any) {
 		d["cache_options"] = map[string]any{"enable_cache": true, "cache_all_safe_requests": true, "cache_timeout": 60}
+		config := at(d, "config_data")
+		config["routes"] = config["routes"].([]any)[:2] // the others have one for any of several scopes
 	})
 	alice := w.token("alice", "mobile")
 	_, first, _ := w.get(plugintest.Events, alice)
@@ -173,24 +175,86 @@ func TestRealResponseCache(t *testing.T) {
 	})
 }
 
-// TestRealLoop: an API that rewrites to another one (tyk://) passes the client's reference on, not its own phantom token.
+// TestRealLoop: an API that passes a request on to another one (tyk://) passes the client's reference on, and not its own phantom
+// token; and the next one judges by its own rules, whatever kind of definition the two have.
 func TestRealLoop(t *testing.T) {
-	w := newTykWalk(t)
-	w.add(false, func(d map[string]any) {
-		d["api_id"], d["name"] = "inner", "inner"
-		at(d, "proxy")["listen_path"] = "/api/shoppingbasket/"
-	})
-	w.add(false, func(d map[string]any) {
-		at(d, "proxy")["listen_path"] = "/api/eventcatalog/"
-		at(d, "version_data", "versions", "Default")["extended_paths"] = map[string]any{"url_rewrites": []any{
-			map[string]any{"path": "/events", "method": "GET", "match_pattern": ".*", "rewrite_to": "tyk://inner" + "/api/shoppingbasket/basket"},
-		}}
-	})
-	status, body, _ := w.get(plugintest.Events, w.token("alice", "mobile"))
-	last, _ := w.upstream.Last()
-	if status != 200 || last.Claims()["aud"] != "shoppingbasket" || last.Claims()["scope"] != "shoppingbasket.read" {
-		t.Errorf("answered %d %s; the inner API's upstream got %v at %s", status, body, last.Claims(), last.Path)
+	for _, pair := range [][2]bool{{false, false}, {false, true}, {true, false}, {true, true}} { // OAS?
+		t.Run(fmt.Sprint(pair), func(t *testing.T) {
+			w := newTykWalk(t)
+			named := func(openAPI bool, id, path string) func(d map[string]any) {
+				return func(d map[string]any) {
+					if openAPI {
+						at(d, "x-tyk-api-gateway", "info")["id"] = id
+						at(d, "x-tyk-api-gateway", "info")["name"] = id
+						at(oasServer(d), "listenPath")["value"] = path
+						return
+					}
+					d["api_id"], d["name"] = id, id
+					at(d, "proxy")["listen_path"] = path
+				}
+			}
+			w.add(pair[1], func(d map[string]any) {
+				named(pair[1], "inner", "/api/shoppingbasket/")(d)
+				config := at(d, "config_data")
+				if pair[1] {
+					delete(d, "config_data")
+					config = at(oasGlobal(d), "pluginConfig", "data", "value")
+				}
+				rule := map[string]any{"path": "/api/*", "audience": "shoppingbasket", "scopes": map[string]any{"all": []string{"shoppingbasket.read"}}}
+				config["routes"] = []any{rule} // a classic API rewrites the path, an OAS one with a tyk:// upstream does not
+			})
+			w.add(pair[0], func(d map[string]any) {
+				named(pair[0], "outer", "/api/eventcatalog/")(d)
+				if pair[0] {
+					at(d, "x-tyk-api-gateway", "upstream")["url"] = "tyk://inner/"
+					return
+				}
+				at(d, "version_data", "versions", "Default")["extended_paths"] = map[string]any{"url_rewrites": []any{
+					map[string]any{"path": "/events", "method": "GET", "match_pattern": ".*", "rewrite_to": "tyk://inner" + plugintest.Basket},
+				}}
+			})
+			status, body, _ := w.get(plugintest.Events, w.token("alice", "mobile"))
+			last, _ := w.upstream.Last()
+			if status != 200 || last.Claims()["aud"] != "shoppingbasket" || last.Claims()["scope"] != "shoppingbasket.read" {
+				t.Errorf("answered %d %s; the inner API's upstream got %v at %s", status, body, last.Claims(), last.Path)
+			}
+			before := len(w.upstream.Received())
+			status, _, _ = w.get(plugintest.Events, w.issuer.GrantScopes("eventcatalog.read"))
+			if status == 200 || len(w.upstream.Received()) != before {
+				t.Errorf("a token without the inner API's scope was answered %d", status)
+			}
+		})
 	}
+}
+
+// TestRealFileThatSaysKeyless: of an OAS API's two files Tyk goes by the classic one. When that says keyless by mistake, the
+// hooks decide all the same.
+func TestRealFileThatSaysKeyless(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(true, nil)
+	files, err := filepath.Glob(filepath.Join(w.folder, "apps", "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "-oas.json") {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		definition := object(t, content)
+		definition["use_keyless"] = true
+		if err := os.WriteFile(file, text(t, definition), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.control(t, "GET", "/tyk/reload/?block=true", nil)
+	status, _, _ := w.get(plugintest.Events, "")
+	w.want("without a token", 401, status)
+	status, _, _ = w.get(plugintest.Events, w.token("alice", "mobile"))
+	w.want("with one", 200, status)
 }
 
 // TestRealIgnored: a path that Tyk ignores is judged by our rules all the same.

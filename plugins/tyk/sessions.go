@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -25,6 +26,8 @@ import (
 // rest of the swap.
 type sessions struct {
 	org, issuer, tenant string
+	key                 []byte // of keyID
+	open                identity
 	rules               sessionRules
 
 	mu         sync.RWMutex
@@ -41,14 +44,16 @@ type identity struct {
 	policies             []string
 }
 
-func newSessions(org string, issuer gateway.Issuer, rules sessionRules) *sessions {
-	return &sessions{org: org, issuer: issuer.Issuer, tenant: cmp.Or(issuer.Tenant, "default"), rules: rules}
+func newSessions(org, api string, issuer gateway.Issuer, key []byte, rules sessionRules) *sessions {
+	s := &sessions{org: org, issuer: issuer.Issuer, tenant: cmp.Or(issuer.Tenant, "default"), key: key, rules: rules}
+	s.open = identity{keyID: s.keyID("", "", api), alias: "open", policies: rules.Policies} // nobody's: no user is ""
+	return s
 }
 
 // of returns the session of a request whose Authorization header is header; nil on an open route. Each is new: Tyk writes to
 // it.
 func (s *sessions) of(header []string) (*user.SessionState, error) {
-	who := &identity{keyID: s.keyID("", ""), alias: "open", policies: s.rules.Policies}
+	who := &s.open
 	if header != nil {
 		var err error
 		if who, err = s.identity(header[0]); err != nil {
@@ -120,11 +125,13 @@ func (s *sessions) read(header string) (*identity, error) {
 	}, nil
 }
 
-// keyID returns the KeyID of a user of a client. It is in the form of Tyk's own keys, which names the hash that Tyk stores it
-// under: any other key is hashed to 32 bits, whatever hash_key_function says, and two users would share a quota.
-func (s *sessions) keyID(client, subject string) string {
-	h := sha256.New()
-	for _, part := range []string{s.issuer, s.tenant, client, subject} {
+// keyID returns the KeyID of a user of a client (or, for open routes, of an API). It is in the form of Tyk's own keys, which
+// names the hash that Tyk stores it under: any other key is hashed to 32 bits, whatever hash_key_function says, and two users
+// would share a quota. And it cannot be foreseen: a session that has a quota is a key in Tyk's storage, which an API with Tyk's
+// own authentication would take for a credential.
+func (s *sessions) keyID(parts ...string) string {
+	h := hmac.New(sha256.New, s.key)
+	for _, part := range append([]string{s.issuer, s.tenant}, parts...) {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
 		h.Write(size[:])

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net/http"
 
 	"github.com/TykTechnologies/tyk/apidef"
@@ -12,16 +14,48 @@ import (
 
 // This file is all that the binding calls of Tyk, but for the logger. testdata/contract has the same names for tests.
 
-// definitionOf returns the definition that Tyk has put into the request, one of the two, without the copy of it that
-// Tyk's own getters make (3 ms for a large one). It must not be changed.
-func definitionOf(r *http.Request) (*apidef.APIDefinition, *oas.OAS) {
+// errTwoDefinitions: see hop.
+var errTwoDefinitions = errors.New("the request came with two API definitions, of which one is another API's that passed it on: list one of our symbols in that API too, last of its plugins")
+
+// definitionOf returns the definition that Tyk has put into the request, one of the two, without the copy of it that Tyk's own
+// getters make (3 ms for a large one). It must not be changed.
+func definitionOf(r *http.Request) (*apidef.APIDefinition, *oas.OAS, error) {
 	c := r.Context()
-	if d, ok := c.Value(ctx.Definition).(*apidef.APIDefinition); ok && d != nil {
-		return d, nil
+	classic, _ := c.Value(ctx.Definition).(*apidef.APIDefinition)
+	openAPI, _ := c.Value(ctx.OASDefinition).(*oas.OAS)
+	if classic != nil && openAPI != nil {
+		return nil, nil, errTwoDefinitions
 	}
-	d, _ := c.Value(ctx.OASDefinition).(*oas.OAS)
-	return nil, d
+	return classic, openAPI, nil
 }
+
+// hop is a request's context after one of our hooks. It hides the definition that Tyk put there: Tyk puts one in before each
+// plugin, and takes none out, so an API that passes a request on (tyk://) to one of the other kind would leave its own beside
+// the next one's.
+type hop struct {
+	context.Context
+	passed *passed // nil when nothing was let through yet
+}
+
+// Value hides both definitions, and gives what was let through to passedOf.
+func (h hop) Value(key any) any {
+	switch key {
+	case ctx.Definition, ctx.OASDefinition:
+		return nil
+	case passedKey{}:
+		return h.passed
+	}
+	return h.Context.Value(key)
+}
+
+// passedOf returns what is known of a request that was let through; nil for any other.
+func passedOf(r *http.Request) *passed {
+	p, _ := r.Context().Value(passedKey{}).(*passed)
+	return p
+}
+
+// endHook hides the definition, and remembers p.
+func endHook(r *http.Request, p *passed) { *r = *r.WithContext(hop{r.Context(), p}) }
 
 // copyOf returns a definition's copy, to be written as JSON: writing an OAS changes it, while Tyk reads it elsewhere.
 func copyOf(r *http.Request) (*apidef.APIDefinition, *oas.OAS) {
@@ -31,8 +65,11 @@ func copyOf(r *http.Request) (*apidef.APIDefinition, *oas.OAS) {
 	return nil, ctx.GetOASDefinition(r)
 }
 
-// recordsRequests tells whether the gateway writes whole requests, with their tokens, into its analytics.
-func recordsRequests() bool { return config.Global().AnalyticsConfig.EnableDetailedRecording }
+// recordsRequests tells whether the gateway writes whole requests, with their tokens, into its analytics, or may.
+func recordsRequests() bool {
+	c := config.Global()
+	return c.AnalyticsConfig.EnableDetailedRecording || c.EnforceOrgDataDetailLogging
+}
 
 // setSession gives r its session. It is not scheduled for an update, which would write it to Redis with every request.
 func setSession(r *http.Request, s *user.SessionState) { ctx.SetSession(r, s, false) }

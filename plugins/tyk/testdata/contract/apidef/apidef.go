@@ -9,6 +9,11 @@ type APIDefinition struct {
 	UseKeylessAccess        bool                   `json:"use_keyless"`
 	CustomPluginAuthEnabled bool                   `json:"custom_plugin_auth_enabled"`
 	UseGoPluginAuth         bool                   `json:"use_go_plugin_auth"`
+	UseStandardAuth         bool                   `json:"use_standard_auth"`
+	EnableJWT               bool                   `json:"enable_jwt"`
+	GraphQL                 GraphQLConfig          `json:"graphql"`
+	ApplicationProtocol     string                 `json:"application_protocol"`
+	TagHeaders              []string               `json:"tag_headers"`
 	StripAuthData           bool                   `json:"strip_auth_data"`
 	EnableDetailedRecording bool                   `json:"enable_detailed_recording"`
 	CustomMiddlewareBundle  string                 `json:"custom_middleware_bundle"`
@@ -34,6 +39,11 @@ type MiddlewareDefinition struct {
 	Disabled bool   `json:"disabled"`
 	Name     string `json:"name"`
 	Path     string `json:"path"`
+}
+
+// GraphQLConfig says whether the API is one of GraphQL.
+type GraphQLConfig struct {
+	Enabled bool `json:"enabled"`
 }
 
 // ProxyConfig is where requests come in, and where they go.

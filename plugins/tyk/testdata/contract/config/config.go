@@ -3,7 +3,8 @@ package config
 
 // Config is the gateway's configuration.
 type Config struct {
-	AnalyticsConfig AnalyticsConfigConfig
+	AnalyticsConfig             AnalyticsConfigConfig
+	EnforceOrgDataDetailLogging bool
 }
 
 // AnalyticsConfigConfig says what is recorded of requests.
