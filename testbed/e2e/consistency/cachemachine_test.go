@@ -397,7 +397,7 @@ func TestCacheMachineControls(t *testing.T) {
 		{"an overtaken answer is passed on", "plugins/phantomtoken/phantomtoken.go", "if l.followed && !s.vouched(l) {", "if false {"},
 		{"silence is fresh", "plugins/feed/state.go", "heard != never && int64(now.Sub(s.began))-heard <= int64(longest)", "heard != never"},
 		{"nothing is forgotten", "plugins/feed/events.go", "	f.state.Forget(a.Epoch, *a.To, f.cfg.Now())\n", "	if !f.placed {\n		f.state.Forget(a.Epoch, *a.To, f.cfg.Now())\n	}\n	f.state.Skip(*a.To)\n"},
-		{"nothing is cached", "plugins/phantomtoken/phantomtoken.go", "(l.followed || s.feed == nil) && ", "false && "},
+		{"nothing is cached", "plugins/phantomtoken/phantomtoken.go", "s.keepable(l) && ", "false && "},
 	} {
 		t.Run(f.about, func(t *testing.T) { f.isSeen(t, "TestCacheMachine", "--- FAIL: TestCacheMachine") })
 	}
