@@ -79,6 +79,7 @@ func runControls(t *testing.T, controls []control) {
 	}
 	for _, c := range controls {
 		t.Run(c.fault, func(t *testing.T) {
+			t.Parallel()
 			source, err := os.ReadFile(c.file)
 			if err != nil {
 				t.Fatal(err)

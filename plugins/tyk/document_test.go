@@ -87,7 +87,7 @@ func TestRefused(t *testing.T) {
 				at(oasServer(d), "authentication")["enabled"] = false
 				at(oasGlobal(d), "cache")["enabled"] = true
 			}},
-			"response cache",
+			"gives one user's answer to the next",
 		},
 		"a key of Tyk's own beside ours": {
 			changes{func(d map[string]any) { d["use_standard_auth"] = true }},

@@ -90,7 +90,8 @@ func TestOperationRoutes(t *testing.T) {
 	definition["paths"] = map[string]any{"/orders/{id}": map[string]any{
 		"parameters": []any{map[string]any{"name": "id", "in": "path"}},
 		"get":        map[string]any{"operationId": "getOrder"}, "delete": map[string]any{"operationId": "deleteOrder"},
-	}, "/orders/latest": map[string]any{"get": map[string]any{"summary": "without an operationId"}}}
+	}, "/orders/latest": map[string]any{"get": map[string]any{"summary": "without an operationId"}},
+		"/orders/newest": map[string]any{"get": map[string]any{"summary": "another"}}}
 	at(oasServer(definition), "listenPath")["value"] = "/shop/"
 	value := at(oasGlobal(definition), "pluginConfig", "data", "value")
 	value["routes"] = []any{
@@ -113,6 +114,7 @@ func TestOperationRoutes(t *testing.T) {
 		{"PUT", "/shop/orders/7", 403},
 		{"DELETE", "/shop/orders/7", 403},   // an operation without a rule of its own goes by its path
 		{"GET", "/shop/orders/latest", 403}, // and so does one without a name, which is no other's
+		{"GET", "/shop/orders/newest", 405}, // its path's rule names no GET
 		{"GET", "/shop/other", 200},
 		{"GET", "/orders/7", 404}, // outside the listen path, where Tyk serves an API too (/<api_id>/), no operation can be told
 		{"GET", "/shop/orders/..", 400},
