@@ -4,14 +4,15 @@ import "testing"
 
 // signalControls are faults in what a gateway makes of a foreign issuer's feed, and the tests that must see them.
 var signalControls = []control{
-	{"another's user is ours", "feed/subjects.go", `s.Format == "iss_sub" && s.Issuer == issuer`, `s.Format == "iss_sub"`, "TestSubjects"},
+	{"another's user is ours", "feed/subjects.go", `s.Format == "iss_sub" && s.Issuer == issuer &&`, `s.Format == "iss_sub" &&`, "TestSubjects"},
 	{"an address names nobody", "feed/subjects.go", "	return keys, len(keys) > 0\n}\n\n// endedBefore", "	return keys, true\n}\n\n// endedBefore", "TestSubjects"},
 	{"who does not say the session has none", "feed/subjects.go", "			keys = append(keys, subjectKey(kindSession, \"\"))\n", "", "TestSubjects"},
 	{"who does not say the user is nobody", "feed/subjects.go", `subjectKey(kindUser, user), subjectKey(kindUser, "")`, "subjectKey(kindUser, user)", "TestSubjects"},
 	{"the second of the event is not ended", "feed/subjects.go", "+ uint64(skew/time.Second) + 1", "+ uint64(skew/time.Second)", "TestEndedBefore"},
 	{"clocks do not differ", "feed/subjects.go", "+ uint64(skew/time.Second) + 1", "+ 1", "TestEndedBefore"},
 	{"an event without a time ends nothing", "feed/subjects.go", "		return math.MaxInt64\n", "		return 0\n", "TestEndedBefore"},
-	{"the tenant of an event is its user's", "feed/subjects.go", "if len(keys) == 0 && tenant", "if tenant", "TestSubjects"},
+	{"the tenant of an event is its user's", "feed/subjects.go", "	if len(keys) == 0 {\n", "	if true {\n", "TestSubjects"},
+	{"of several names one counts", "feed/subjects.go", "names = append(names, s.Aliases[i].names(issuer)...)", "if names = s.Aliases[i].names(issuer); len(names) > 0 {\n\t\t\t\t\treturn names\n\t\t\t\t}", "TestSubjects"},
 	{"fresh without proof", "feed/foreign.go", "case f.foreign.proven:", "case true:", "TestForeignFreshness"},
 	{"a proof that does not come changes nothing", "feed/foreign.go", `case f.foreign.state != "" && late:`, "case false && late:", "TestForeignFreshness"},
 	{"a proof is believed again when asked for", "feed/foreign.go", "		f.foreign.proven = false // the one before has not come\n", "", "TestForeignFreshness"},
