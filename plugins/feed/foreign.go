@@ -153,8 +153,8 @@ func (f *Feed) subscribe() error {
 	}
 	every := max(proofEvery, time.Duration(min(max(made.Interval, 0), 1<<31))*time.Second)
 	f.foreign = foreign{poll: made.Delivery.URL, audience: made.Audience, every: every, tokenEnds: f.foreign.tokenEnds}
-	f.stream = stream{id: made.ID, placed: true, epoch: foreignEpoch, failed: f.failed}
-	f.state.Forget(foreignEpoch, 0, f.cfg.Now())
+	f.stream = stream{id: made.ID, placed: true, epoch: foreignEpoch, applied: f.applied, failed: f.failed}
+	f.state.Forget(foreignEpoch, f.applied, f.cfg.Now())
 	return nil
 }
 
@@ -217,6 +217,7 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 		return 0, errors.New("a poll's answer lacks sets")
 	}
 	f.acks, f.errs = nil, nil
+	f.state.Turn(sent)
 	for _, id := range slices.Sorted(maps.Keys(a.Sets)) {
 		if err := f.takeForeign(id, a.Sets[id]); err != nil {
 			return 0, err
@@ -260,7 +261,8 @@ func (f *Feed) takeForeign(id, raw string) error {
 			f.errs = map[string]fault{}
 		}
 		f.errs[id] = fault{code, "it could not be used"}
-		f.forgetForeign("an event could not be used") // it may have been a revocation
+		// It may have been a revocation, of whatever time.
+		f.flush("an event could not be used", endedBefore(nil, 0))
 		return nil
 	}
 	for name, event := range c.Events {
@@ -315,7 +317,7 @@ func (f *Feed) applyForeign(name string, event json.RawMessage, c setClaims) {
 	}
 	keys, known := subjectKeys(c.Subject, f.cfg.Issuer)
 	if !known {
-		f.forgetForeign("an event is about somebody who cannot be told apart here")
+		f.flush("an event is about somebody who cannot be told apart here", endedBefore(event, c.IssuedAt))
 		return
 	}
 	for _, key := range keys {
@@ -324,8 +326,12 @@ func (f *Feed) applyForeign(name string, event json.RawMessage, c setClaims) {
 	}
 }
 
-func (f *Feed) forgetForeign(reason string) {
+// forgetForeign forgets what is cached, since something may have been missed.
+func (f *Feed) forgetForeign(reason string) { f.flush(reason, 0) }
+
+// flush forgets what is cached. What was issued before that second is not cached either, while this is remembered.
+func (f *Feed) flush(reason string, before uint64) {
 	f.cfg.Logger.Warn("everything cached was forgotten", "reason", reason)
 	f.applied++
-	f.state.Forget(foreignEpoch, f.applied, f.cfg.Now())
+	f.state.Flush(f.applied, before, f.cfg.Now())
 }

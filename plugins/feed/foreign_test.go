@@ -133,6 +133,11 @@ func (a *abroad) proves() *asked {
 	return q
 }
 
+// untouched tells whether a token of this user may be cached that was issued then.
+func (a *abroad) untouched(user string, issued int64) bool {
+	return a.state.Untouched(Named{User: user, IssuedAt: issued}.Reaches())
+}
+
 func (a *abroad) fresh() bool { return a.state.Fresh(a.clock, 5*time.Second) }
 
 // TestForeignWire: what is sent, and where to.
@@ -268,6 +273,11 @@ func TestForeignEvents(t *testing.T) {
 			now, _ := a.state.Here()
 			if !a.fresh() || !a.state.Holds(now, Named{User: "bob"}.Reaches()) {
 				t.Error("it does not go on")
+			}
+			// What the issuer says now may be what it had not heard itself. A forged event has no time: it is of any.
+			faulty := !strings.HasPrefix(name, "about")
+			if a.untouched("bob", 1000) || a.untouched("bob", 1060) || a.untouched("bob", 1061) == faulty {
+				t.Error("untouched:", a.untouched("bob", 1000), a.untouched("bob", 1060), a.untouched("bob", 1061))
 			}
 		})
 	}

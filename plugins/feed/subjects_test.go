@@ -147,3 +147,27 @@ func TestUntouched(t *testing.T) {
 		t.Error("what hangs on nothing is untouched")
 	}
 }
+
+// TestAFlushIsRemembered for as long as an event is, and what was named before it too.
+func TestAFlushIsRemembered(t *testing.T) {
+	now := time.Now()
+	state := NewForeignState(time.Minute, now)
+	state.Forget(foreignEpoch, 0, now)
+	alice, bob := Named{User: "alice", IssuedAt: 25}.Reaches(), Named{User: "bob", IssuedAt: 15}.Reaches()
+	state.Apply(1, subjectKey(kindUser, "alice"), 30, now)
+	before, _ := state.Here()
+	state.Flush(2, 20, now)
+	if state.Holds(before, Named{User: "carol", IssuedAt: 99}.Reaches()) {
+		t.Error("what was cached holds")
+	}
+	state.Forget(foreignEpoch, 3, now) // another stream
+	state.Turn(now.Add(time.Minute))
+	if state.Untouched(alice) || state.Untouched(bob) || !state.Untouched(Named{User: "bob", IssuedAt: 20}.Reaches()) {
+		t.Error("untouched:", state.Untouched(alice), state.Untouched(bob))
+	}
+	after, _ := state.Here()
+	state.Turn(now.Add(2 * time.Minute))
+	if !state.Untouched(alice) || !state.Untouched(bob) || !state.Holds(after, bob) {
+		t.Error("it is remembered for ever")
+	}
+}
