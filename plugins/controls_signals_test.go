@@ -37,6 +37,8 @@ var signalControls = []control{
 	{"a flush is remembered for ever", "feed/state.go", "s.turn(now)\n}\n\n// Flush", "}\n\n// Flush", "TestAFlushIsRemembered"},
 	{"another stream forgets what was named", "feed/state.go", "	if !s.foreign {\n", "	if true {\n", "TestAFlushIsRemembered"},
 	{"an event about nobody is not remembered", "feed/foreign.go", "cannot be told apart here\", endedBefore(event, c.IssuedAt))", "cannot be told apart here\", 0)", "TestForeignEvents"},
+	{"statuses count in the order of their ids", "feed/foreign.go", "last == nil || found.at > last.at || found.at == last.at && found.paused", "last == nil || last != nil", "TestForeignStatusesCountByTheirTime"},
+	{"a status that comes late counts", "feed/foreign.go", "found == nil || found.at < f.foreign.changed", "found == nil", "TestForeignStatusesCountByTheirTime"},
 	{"what an event named is kept again", "phantomtoken/revocation.go", " && (!s.feed.Foreign() || s.feed.Untouched(l.on.reaches))", "", "TestAForeignEventEndsAHit"},
 	{"where the feed stood is looked up too late", "phantomtoken/revocation.go", "position, known := found.at, found.placed", "position, known := s.feed.Here()", "TestAForeignAnswerThatAnEventOvertakes"},
 	{"a sid that is no text is none", "phantomtoken/revocation.go", `		return revocation{fault: errors.New("its sub, sid or tenant is no text")}` + "\n", "		_, c = errors.New, namedClaims{}\n", "TestWhatAForeignTokenDoesNotSay"},

@@ -49,6 +49,8 @@ type foreign struct {
 	poll      string // the address of polls
 	audience  []string
 	paused    bool
+	change    *change       // of paused, that this answer brings
+	changed   float64       // the time of the last one that counted
 	every     time.Duration // proofEvery, or longer
 	state     string        // of the verification event that was asked for last
 	asked     time.Time     // when that was; zero before the first
@@ -219,9 +221,13 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 	f.acks, f.errs = nil, nil
 	f.state.Turn(sent)
 	for _, id := range slices.Sorted(maps.Keys(a.Sets)) {
-		if err := f.takeForeign(id, a.Sets[id]); err != nil {
-			return 0, err
+		if err = f.takeForeign(id, a.Sets[id]); err != nil {
+			break
 		}
+	}
+	f.settle()
+	if err != nil {
+		return 0, err
 	}
 	switch late := sent.Sub(f.foreign.asked) >= proofWait; {
 	case a.More:
@@ -304,12 +310,9 @@ func (f *Feed) applyForeign(name string, event json.RawMessage, c setClaims) {
 		}
 		return
 	case eventStreamUpdated:
-		paused := json.Unmarshal(event, &said) != nil || said.Status != "enabled"
-		if f.foreign.paused = paused; paused {
-			f.cfg.Logger.Warn("the transmitter has stopped the revocation feed; the issuer is asked about every request")
-			f.state.Lose()
-		} else {
-			f.forgetForeign("the stream had been stopped")
+		found := change{paused: json.Unmarshal(event, &said) != nil || said.Status != "enabled", at: c.IssuedAt}
+		if last := f.foreign.change; last == nil || found.at > last.at || found.at == last.at && found.paused {
+			f.foreign.change = &found
 		}
 		return
 	case eventEstablished, eventPresented:
@@ -323,6 +326,29 @@ func (f *Feed) applyForeign(name string, event json.RawMessage, c setClaims) {
 	for _, key := range keys {
 		f.applied++
 		f.state.Apply(f.applied, key, endedBefore(event, c.IssuedAt), f.cfg.Now())
+	}
+}
+
+// change says that the stream was stopped, or goes on.
+type change struct {
+	paused bool
+	at     float64 // in seconds since 1970
+}
+
+// settle applies the latest change that an answer has brought: its events come in no order. One that is older than what
+// counts already comes late, and changes nothing.
+func (f *Feed) settle() {
+	found := f.foreign.change
+	f.foreign.change = nil
+	if found == nil || found.at < f.foreign.changed {
+		return
+	}
+	f.foreign.paused, f.foreign.changed = found.paused, found.at
+	if found.paused {
+		f.cfg.Logger.Warn("the transmitter has stopped the revocation feed; the issuer is asked about every request")
+		f.state.Lose()
+	} else {
+		f.forgetForeign("the stream had been stopped")
 	}
 }
 
