@@ -229,11 +229,15 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	switch late := sent.Sub(f.foreign.asked) >= proofWait; {
+	late := f.foreign.state != "" && sent.Sub(f.foreign.asked) >= proofWait
+	if late {
+		f.state.Lose() // what was heard since the last proof may not be all there was
+	}
+	switch {
 	case a.More:
 		return hastyPause, nil
 	case f.foreign.paused:
-	case f.foreign.state != "" && late:
+	case late:
 		return 0, errors.New("the transmitter's verification event does not come: what it sends may not come either")
 	case f.foreign.proven:
 		f.state.Heard(sent)

@@ -327,6 +327,14 @@ func TestForeignFreshness(t *testing.T) {
 			a.replies(q, false, nil)
 		}
 		q, _ = a.polledAbroad()
+		for _, more := range []bool{false, true} { // however long what was heard may be believed
+			a.state.Heard(a.clock)
+			a.replies(q, more, nil)
+			q, _ = a.polledAbroad()
+			if a.fresh() {
+				t.Error("what was heard before is believed; more:", more)
+			}
+		}
 		if a.fresh() || !strings.Contains(a.log.String(), "verification event does not come") {
 			t.Errorf("fresh: %t; the operator is told:\n%s", a.fresh(), a.log)
 		}
