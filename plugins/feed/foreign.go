@@ -1,17 +1,14 @@
 package feed
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -55,74 +52,38 @@ type foreign struct {
 	state     string        // of the verification event that was asked for last
 	asked     time.Time     // when that was; zero before the first
 	proven    bool          // and it has come
-	tokenEnds time.Time     // zero: not known
+	tokenEnds time.Time     // when to get another, a little early; zero: not known
+
+	renewal, proving errand
 }
 
-// stepForeign polls the stream once, with what must be done before: a token, a stream, a verification event.
+// stepForeign polls the stream once, with what must be done before: a token, a stream, a verification event. Once there is a
+// stream the polls go on while another token or verification event cannot be had.
 func (f *Feed) stepForeign() (pause time.Duration, err error) {
-	now := f.cfg.Now()
-	if ends := f.foreign.tokenEnds; f.authorization == "" || !ends.IsZero() && !now.Before(ends) {
-		if err := f.login(); err != nil {
+	if f.authorization == "" {
+		if err := f.login(f.ctx, f.cfg.PollTimeout); err != nil {
 			return 0, err
 		}
+	} else if ends := f.foreign.tokenEnds; !ends.IsZero() && !f.cfg.Now().Before(ends) {
+		f.tries(&f.foreign.renewal, "another token for the revocation feed", func() error { return f.login(f.ctx, errandTimeout) })
 	}
 	if f.id == "" {
 		if err := f.subscribe(); err != nil {
 			return 0, err
 		}
 	}
-	if asked := f.foreign.asked; asked.IsZero() || now.Sub(asked) >= f.foreign.every {
+	now := f.cfg.Now()
+	if asked := f.foreign.asked; asked.IsZero() {
 		if err := f.askProof(now); err != nil {
 			return 0, err
 		}
+	} else if now.Sub(asked) >= f.foreign.every {
+		f.tries(&f.foreign.proving, "a verification event", func() error { return f.askProof(now) })
+		if f.authorization == "" {
+			return 0, errors.New("the verification endpoint does not accept the token for the feed")
+		}
 	}
 	return f.hear(f.cfg.Now())
-}
-
-// login gets a bearer token.
-func (f *Feed) login() error {
-	f.authorization = ""
-	form := url.Values{"grant_type": {"client_credentials"}, "scope": {f.cfg.Foreign.Scope}}
-	if f.cfg.Foreign.SecretInForm {
-		form.Set("client_id", f.cfg.ClientID)
-		form.Set("client_secret", f.cfg.ClientSecret)
-	}
-	ctx, cancel := context.WithTimeout(f.ctx, f.cfg.PollTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.cfg.Foreign.TokenEndpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	if !f.cfg.Foreign.SecretInForm {
-		req.Header.Set("Authorization", basic(f.cfg.ClientID, f.cfg.ClientSecret))
-	}
-	resp, err := f.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, mostBody))
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Token   string `json:"access_token"`
-		Type    string `json:"token_type"`
-		Expires int64  `json:"expires_in"`
-	}
-	switch {
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("the token endpoint answered %d: there is no token for the feed; check the client id, its secret and issuer.feedScope", resp.StatusCode)
-	case json.Unmarshal(data, &answer) != nil || answer.Token == "" || !strings.EqualFold(answer.Type, "Bearer"):
-		return errors.New("the token endpoint answered without a bearer token")
-	}
-	f.authorization, f.foreign.tokenEnds = "Bearer "+answer.Token, time.Time{}
-	if answer.Expires > 0 { // a new one is got a little before
-		f.foreign.tokenEnds = f.cfg.Now().Add(time.Duration(min(answer.Expires, 1<<31)) * time.Second * 9 / 10)
-	}
-	return nil
 }
 
 // subscribe makes the stream. What was cached before is forgotten: nobody has told what happened until now.
@@ -180,7 +141,7 @@ func sameOrigin(a, b string) bool {
 // askProof asks for a verification event: when it comes down the stream, the stream does bring what the transmitter sends.
 func (f *Feed) askProof(now time.Time) error {
 	state := rand.Text()
-	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Foreign.VerificationEndpoint, struct {
+	status, err := f.ask(f.ctx, errandTimeout, http.MethodPost, f.cfg.Foreign.VerificationEndpoint, struct {
 		StreamID string `json:"stream_id"`
 		State    string `json:"state"`
 	}{f.id, state}, nil)
@@ -229,7 +190,8 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	late := f.foreign.state != "" && sent.Sub(f.foreign.asked) >= proofWait
+	since := sent.Sub(f.foreign.asked)
+	late := f.foreign.state != "" && since >= proofWait || since >= f.foreign.every+proofWait
 	if late {
 		f.state.Lose() // what was heard since the last proof may not be all there was
 	}

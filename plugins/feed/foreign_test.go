@@ -438,36 +438,3 @@ func TestAForeignStreamThatIsGone(t *testing.T) {
 		t.Error("not fresh, or what was cached before is believed")
 	}
 }
-
-// TestForeignStatusesCountByTheirTime, whatever their ids, and when there are two of a second it is stopped.
-func TestForeignStatusesCountByTheirTime(t *testing.T) {
-	updated := func(id, status string, at int) []string {
-		return pair(set(id, eventStreamUpdated, map[string]any{"iat": at}, map[string]any{"status": status}))
-	}
-	for name, test := range map[string]struct {
-		answers [][]string
-		fresh   bool
-	}{
-		"paused, then enabled":         {[][]string{slices.Concat(updated("2", "paused", 10), updated("1", "enabled", 11))}, true},
-		"enabled, then paused":         {[][]string{slices.Concat(updated("1", "paused", 11), updated("2", "enabled", 10))}, false},
-		"in one second":                {[][]string{slices.Concat(updated("1", "paused", 10), updated("2", "enabled", 10))}, false},
-		"in one second, by other ids":  {[][]string{slices.Concat(updated("2", "paused", 10), updated("1", "enabled", 10))}, false},
-		"enabled, which comes late":    {[][]string{updated("1", "paused", 11), updated("2", "enabled", 10)}, false},
-		"one after the other":          {[][]string{updated("1", "paused", 10), updated("2", "enabled", 10)}, true},
-		"with one that cannot be read": {[][]string{slices.Concat(updated("1", "paused", 10), []string{"2", "wait"})}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newAbroad(t)
-			q := a.proves()
-			at, _ := a.state.Here()
-			for _, pairs := range test.answers {
-				a.replies(q, false, sets(pairs...))
-				q, _ = a.polledAbroad()
-			}
-			if a.fresh() != test.fresh || test.fresh && a.state.Holds(at, Named{User: "bob"}.Reaches()) {
-				t.Errorf("fresh: %t, and what was cached before holds: %t", a.fresh(), a.state.Holds(at, Named{User: "bob"}.Reaches()))
-			}
-			a.replies(q, false, nil)
-		})
-	}
-}

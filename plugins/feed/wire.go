@@ -202,17 +202,22 @@ func (f *Feed) ask(ctx context.Context, timeout time.Duration, method, address s
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		return 0, fmt.Errorf("the issuer answered %d: it does not let this gateway hear the feed; check its client id and secret, and that it may introspect", resp.StatusCode)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
-		seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16)
-		if err != nil {
-			seconds = 0 // a date, or nonsense: the pause will do
-		}
-		return 0, &laterError{resp.StatusCode, time.Duration(seconds) * time.Second}
+		return 0, &laterError{resp.StatusCode, retryAfter(resp)}
 	case out != nil && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated):
 		if err := json.Unmarshal(data, out); err != nil {
 			return 0, errors.New("the issuer's answer is not the JSON that was expected")
 		}
 	}
 	return resp.StatusCode, nil
+}
+
+// retryAfter is how long the answer asks to wait.
+func retryAfter(resp *http.Response) time.Duration {
+	seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0 // a date, or nonsense: the pause will do
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 func (f *Feed) request(ctx context.Context, method, address string, in any) (*http.Request, error) {

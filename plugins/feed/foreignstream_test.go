@@ -1,0 +1,92 @@
+package feed
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestForeignStatusesCountByTheirTime, whatever their ids, and when there are two of a second it is stopped.
+func TestForeignStatusesCountByTheirTime(t *testing.T) {
+	updated := func(id, status string, at int) []string {
+		return pair(set(id, eventStreamUpdated, map[string]any{"iat": at}, map[string]any{"status": status}))
+	}
+	for name, test := range map[string]struct {
+		answers [][]string
+		fresh   bool
+	}{
+		"paused, then enabled":         {[][]string{slices.Concat(updated("2", "paused", 10), updated("1", "enabled", 11))}, true},
+		"enabled, then paused":         {[][]string{slices.Concat(updated("1", "paused", 11), updated("2", "enabled", 10))}, false},
+		"in one second":                {[][]string{slices.Concat(updated("1", "paused", 10), updated("2", "enabled", 10))}, false},
+		"in one second, by other ids":  {[][]string{slices.Concat(updated("2", "paused", 10), updated("1", "enabled", 10))}, false},
+		"enabled, which comes late":    {[][]string{updated("1", "paused", 11), updated("2", "enabled", 10)}, false},
+		"one after the other":          {[][]string{updated("1", "paused", 10), updated("2", "enabled", 10)}, true},
+		"with one that cannot be read": {[][]string{slices.Concat(updated("1", "paused", 10), []string{"2", "wait"})}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAbroad(t)
+			q := a.proves()
+			at, _ := a.state.Here()
+			for _, pairs := range test.answers {
+				a.replies(q, false, sets(pairs...))
+				q, _ = a.polledAbroad()
+			}
+			if a.fresh() != test.fresh || test.fresh && a.state.Holds(at, Named{User: "bob"}.Reaches()) {
+				t.Errorf("fresh: %t, and what was cached before holds: %t", a.fresh(), a.state.Holds(at, Named{User: "bob"}.Reaches()))
+			}
+			a.replies(q, false, nil)
+		})
+	}
+}
+
+// TestForeignPollsGoOnWithoutProofOrToken, for as long as the last proof counts and the token is accepted.
+func TestForeignPollsGoOnWithoutProofOrToken(t *testing.T) {
+	t.Run("no verification event can be asked for", func(t *testing.T) {
+		a := newAbroad(t)
+		q := a.proves()
+		for tries := range 3 {
+			a.clock = a.clock.Add([]time.Duration{proofEvery, errandPause, errandPause}[tries])
+			a.replies(q, false, nil)
+			ask := a.next()
+			if ask.url != verifyEndpoint {
+				t.Fatalf("%s was asked, want the verification endpoint", ask.url)
+			}
+			ask.reply <- respond(500, "")
+			a.polls(false, sets(set(fmt.Sprint(tries), eventRevoked, user("alice"), map[string]any{})))
+			q, _ = a.polledAbroad()
+			if want := tries < 2; a.state.Fresh(a.clock, time.Hour) != want { // 10 seconds late
+				t.Errorf("fresh after %d tries: %t", tries+1, !want)
+			}
+			if a.untouched("alice", 1000) {
+				t.Error("the event was not applied")
+			}
+		}
+		a.replies(q, false, nil)
+	})
+	t.Run("no other token can be had", func(t *testing.T) {
+		a := newAbroad(t)
+		q := a.proves()
+		a.clock = a.clock.Add(time.Hour) // nine tenths have passed
+		a.replies(q, false, nil)
+		renew := a.next()
+		if renew.url != tokenEndpoint {
+			t.Fatalf("%s was asked, want the token endpoint", renew.url)
+		}
+		renew.reply <- respond(503, "")
+		a.asksProof()
+		q, _ = a.polledAbroad()
+		if q.authorization != "Bearer canary" {
+			t.Error("the token that there was is dropped")
+		}
+		a.replies(q, false, a.verification())
+		q, _ = a.polledAbroad()
+		if !a.fresh() {
+			t.Error("not fresh")
+		}
+		a.clock = a.clock.Add(errandPause)
+		a.replies(q, false, nil)
+		a.token(100)
+		a.polls(false, nil)
+	})
+}
