@@ -75,6 +75,11 @@ func (f *Feed) stepForeign() (pause time.Duration, err error) {
 	now := f.cfg.Now()
 	if asked := f.foreign.asked; asked.IsZero() {
 		if err := f.askProof(now); err != nil {
+			if f.authorization != "" { // is the stream still there?
+				if _, gone := f.hear(now); errors.Is(gone, errNoStream) {
+					return 0, gone
+				}
+			}
 			return 0, err
 		}
 	} else if now.Sub(asked) >= f.foreign.every {
@@ -86,17 +91,12 @@ func (f *Feed) stepForeign() (pause time.Duration, err error) {
 	return f.hear(f.cfg.Now())
 }
 
-// subscribe makes the stream. What was cached before is forgotten: nobody has told what happened until now.
+// subscribe makes the stream, and ends one that cannot be used: the next try makes another. What was cached before is forgotten: nobody has told what happened until now.
 func (f *Feed) subscribe() error {
-	var made struct {
-		ID        string   `json:"stream_id"`
-		Issuer    string   `json:"iss"`
-		Audience  audience `json:"aud"`
-		Delivery  delivery `json:"delivery"`
-		Delivered []string `json:"events_delivered"`
-		Interval  int64    `json:"min_verification_interval"` // seconds
-	}
-	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint,
+	var made madeStream
+	ctx, cancel := f.making()
+	defer cancel()
+	status, err := f.ask(ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint,
 		newStream{delivery{Method: pollDelivery}, []string{eventRevoked, eventClaimsChange, eventCredential}, f.cfg.Description}, &made)
 	switch {
 	case err != nil:
@@ -105,19 +105,41 @@ func (f *Feed) subscribe() error {
 		return errors.New("the transmitter has a stream of this client already and allows no other: end that one, and give each gateway replica a client of its own")
 	case status != http.StatusCreated:
 		return fmt.Errorf("making a stream was answered %d", status)
-	case made.ID == "" || len(made.ID) > mostStreamID || len(made.Audience) == 0:
-		return errors.New("the new stream has no usable stream_id and aud")
-	case made.Issuer != f.cfg.Issuer:
-		return errors.New("the new stream is of another iss than issuer.issuer")
-	case made.Delivery.Method != pollDelivery || !sameOrigin(made.Delivery.URL, f.cfg.Endpoint):
-		return errors.New("the new stream is not polled at the host of issuer.feedEndpoint: a token is sent nowhere else")
-	case !slices.Contains(made.Delivered, eventRevoked):
-		return errors.New("the transmitter would not tell when a session is revoked (events_delivered)")
+	case made.ID == "" || len(made.ID) > mostStreamID:
+		return errors.New("the new stream has no usable stream_id")
+	}
+	if err := made.check(f.cfg); err != nil {
+		f.endStream(made.ID)
+		return err
 	}
 	every := max(proofEvery, time.Duration(min(max(made.Interval, 0), 1<<31))*time.Second)
 	f.foreign = foreign{poll: made.Delivery.URL, audience: made.Audience, every: every, tokenEnds: f.foreign.tokenEnds}
 	f.stream = stream{id: made.ID, placed: true, epoch: foreignEpoch, applied: f.applied, failed: f.failed}
 	f.state.Forget(foreignEpoch, f.applied, f.cfg.Now())
+	return nil
+}
+
+// madeStream is what is said of a new stream.
+type madeStream struct {
+	ID        string   `json:"stream_id"`
+	Issuer    string   `json:"iss"`
+	Audience  audience `json:"aud"`
+	Delivery  delivery `json:"delivery"`
+	Delivered []string `json:"events_delivered"`
+	Interval  int64    `json:"min_verification_interval"` // seconds
+}
+
+func (m madeStream) check(cfg Config) error {
+	switch {
+	case len(m.Audience) == 0:
+		return errors.New("the new stream has no usable aud")
+	case m.Issuer != cfg.Issuer:
+		return errors.New("the new stream is of another iss than issuer.issuer")
+	case m.Delivery.Method != pollDelivery || !sameOrigin(m.Delivery.URL, cfg.Endpoint):
+		return errors.New("the new stream is not polled at the host of issuer.feedEndpoint: a token is sent nowhere else")
+	case !slices.Contains(m.Delivered, eventRevoked):
+		return errors.New("the transmitter would not tell when a session is revoked (events_delivered)")
+	}
 	return nil
 }
 
@@ -148,8 +170,8 @@ func (f *Feed) askProof(now time.Time) error {
 	switch {
 	case err != nil:
 		return err
-	case status == http.StatusNotFound:
-		return errNoStream
+	case status == http.StatusNotFound: // if the stream were gone, a poll would say so
+		return errors.New("asking for a verification event was answered 404; check issuer.feedVerificationEndpoint")
 	case status != http.StatusNoContent && status != http.StatusOK:
 		return fmt.Errorf("asking for a verification event was answered %d", status)
 	}

@@ -202,7 +202,14 @@ func TestForeignStreamsThatAreNotUsed(t *testing.T) {
 			a := newAbroad(t)
 			a.token(3600)
 			a.next().reply <- respond(test.status, test.body)
-			q := a.next() // the next try
+			q := a.next()                              // the next try
+			if test.status == 201 && name != "no id" { // what was made is ended first
+				if q.method != "DELETE" || q.url != endpoint+"?stream_id=st" {
+					t.Errorf("%s %s, want the end of the stream", q.method, q.url)
+				}
+				q.reply <- respond(204, "")
+				q = a.next()
+			}
 			if q.url != endpoint || a.fresh() {
 				t.Errorf("%s was asked; fresh: %t", q.url, a.fresh())
 			}

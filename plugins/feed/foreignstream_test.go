@@ -3,6 +3,7 @@ package feed
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -89,4 +90,33 @@ func TestForeignPollsGoOnWithoutProofOrToken(t *testing.T) {
 		a.token(100)
 		a.polls(false, nil)
 	})
+}
+
+// TestForeignVerificationThatIsNotThere: it is a fault of the configuration, and no reason to make another stream.
+func TestForeignVerificationThatIsNotThere(t *testing.T) {
+	a := newAbroad(t)
+	a.token(3600)
+	a.next().reply <- respond(201, made)
+	for range 3 {
+		q := a.next()
+		if q.url != verifyEndpoint {
+			t.Fatalf("%s was asked, want the verification endpoint", q.url)
+		}
+		q.reply <- respond(404, "")
+		a.polls(false, nil)
+	}
+	a.next().reply <- respond(404, "")
+	gone, _ := a.polledAbroad()
+	gone.reply <- respond(404, "") // this says so
+	if q := a.next(); q.url != endpoint {
+		t.Errorf("%s was asked, want another stream", q.url)
+	} else {
+		q.reply <- respond(201, made)
+	}
+	a.asksProof()
+	a.polls(false, a.verification())
+	a.polls(false, nil)
+	if !a.fresh() || !strings.Contains(a.log.String(), "feedVerificationEndpoint") {
+		t.Errorf("fresh: %t; the operator is told:\n%s", a.fresh(), a.log)
+	}
 }

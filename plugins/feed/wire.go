@@ -70,10 +70,8 @@ func (f *Feed) create() error {
 	var made struct {
 		ID string `json:"stream_id"`
 	}
-	// Who is stopped now still hears the answer, if it comes soon: else a stream would be left that nobody knows.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(f.ctx))
+	ctx, cancel := f.making()
 	defer cancel()
-	defer context.AfterFunc(f.ctx, func() { time.AfterFunc(endTimeout, cancel) })()
 	status, err := f.ask(ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint, asked, &made)
 	switch {
 	case err != nil:
@@ -89,12 +87,26 @@ func (f *Feed) create() error {
 	return nil
 }
 
+// making is the context in which a stream is made. Who is stopped now still hears the answer, if it comes soon: else a stream
+// would be left that nobody knows.
+func (f *Feed) making() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(f.ctx))
+	stop := context.AfterFunc(f.ctx, func() { time.AfterFunc(endTimeout, cancel) })
+	return ctx, func() { stop(); cancel() }
+}
+
 // end ends the stream at the issuer. An issuer that does not hear of it removes the stream after a while.
 func (f *Feed) end() {
-	if f.id == "" {
-		return
+	if f.id != "" {
+		f.endStream(f.id)
 	}
-	if _, err := f.ask(context.Background(), endTimeout, http.MethodDelete, f.cfg.Endpoint+"?stream_id="+url.QueryEscape(f.id), nil, nil); err != nil {
+}
+
+func (f *Feed) endStream(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	_, err := f.ask(ctx, endTimeout, http.MethodDelete, f.cfg.Endpoint+"?stream_id="+url.QueryEscape(id), nil, nil)
+	if err != nil {
 		f.cfg.Logger.Info("the revocation feed's stream was not ended at the issuer", "error", err)
 	}
 }
