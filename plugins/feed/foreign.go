@@ -71,6 +71,9 @@ func (f *Feed) stepForeign() (pause time.Duration, err error) {
 		if err := f.subscribe(); err != nil {
 			return 0, err
 		}
+		if err := f.ctx.Err(); err != nil { // closed meanwhile
+			return 0, err
+		}
 	}
 	now := f.cfg.Now()
 	if asked := f.foreign.asked; asked.IsZero() {

@@ -120,3 +120,46 @@ func TestForeignVerificationThatIsNotThere(t *testing.T) {
 		t.Errorf("fresh: %t; the operator is told:\n%s", a.fresh(), a.log)
 	}
 }
+
+// TestForeignClosed: the stream is ended, also one that is being made, and by another token when that has ended.
+func TestForeignClosed(t *testing.T) {
+	for name, close := range map[string]func(a *abroad, closed func()){
+		"while it is made": func(a *abroad, closed func()) {
+			a.token(3600)
+			making := a.next()
+			a.feed.stop() // as Close does at first
+			if making.ctx.Err() != nil {
+				a.t.Fatal("the making was cut off")
+			}
+			closed()
+			making.reply <- respond(201, made)
+		},
+		"while its token has ended": func(a *abroad, closed func()) {
+			q := a.proves()
+			q.reply <- respond(401, "")
+			a.next() // a question for a token, which is given up
+			closed()
+			a.token(3600)
+		},
+		"and the token has ended since": func(a *abroad, closed func()) {
+			a.proves()
+			closed()
+			a.next().reply <- respond(401, "")
+			a.token(3600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAbroad(t)
+			done := make(chan error, 1)
+			close(a, func() { go func() { done <- a.feed.Close() }() })
+			last := a.next()
+			if last.method != "DELETE" || last.url != endpoint+"?stream_id=st" || last.authorization != "Bearer canary" {
+				t.Errorf("the end: %s %s", last.method, last.url)
+			}
+			last.reply <- respond(204, "")
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

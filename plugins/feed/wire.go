@@ -105,7 +105,19 @@ func (f *Feed) end() {
 func (f *Feed) endStream(id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
-	_, err := f.ask(ctx, endTimeout, http.MethodDelete, f.cfg.Endpoint+"?stream_id="+url.QueryEscape(id), nil, nil)
+	end := func() error {
+		if f.cfg.Foreign != nil && f.authorization == "" {
+			if err := f.login(ctx, endTimeout); err != nil {
+				return err
+			}
+		}
+		_, err := f.ask(ctx, endTimeout, http.MethodDelete, f.cfg.Endpoint+"?stream_id="+url.QueryEscape(id), nil, nil)
+		return err
+	}
+	err := end()
+	if err != nil && f.authorization == "" { // its token has ended
+		err = end()
+	}
 	if err != nil {
 		f.cfg.Logger.Info("the revocation feed's stream was not ended at the issuer", "error", err)
 	}
