@@ -47,6 +47,7 @@ var signalControls = []control{
 	{"Close leaves the foreign stream that is being made", "feed/foreign.go", "ctx, cancel := f.making()", "ctx, cancel := f.ctx, f.stop", "TestForeignClosed"},
 	{"a stream is not ended without a token", "feed/wire.go", "f.cfg.Foreign != nil && f.authorization == \"\"", "false", "TestForeignClosed"},
 	{"a stream is not ended by another token", "feed/wire.go", "err != nil && f.authorization == \"\" {", "false {", "TestForeignClosed"},
+	{"what was too long is asked for again", "feed/foreign.go", "		f.foreign.most = max(f.foreign.most/2, 1)\n", "", "TestForeignAnswersThatAreTooLong"},
 	{"what an event named is kept again", "phantomtoken/revocation.go", " && (!s.feed.Foreign() || s.feed.Untouched(l.on.reaches))", "", "TestAForeignEventEndsAHit"},
 	{"where the feed stood is looked up too late", "phantomtoken/revocation.go", "position, known := found.at, found.placed", "position, known := s.feed.Here()", "TestAForeignAnswerThatAnEventOvertakes"},
 	{"a sid that is no text is none", "phantomtoken/revocation.go", `		return revocation{fault: errors.New("its sub, sid or tenant is no text")}` + "\n", "		_, c = errors.New, namedClaims{}\n", "TestWhatAForeignTokenDoesNotSay"},

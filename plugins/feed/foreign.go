@@ -45,6 +45,7 @@ const (
 type foreign struct {
 	poll      string // the address of polls
 	audience  []string
+	most      int // events that an answer may have
 	paused    bool
 	change    *change       // of paused, that this answer brings
 	changed   float64       // the time of the last one that counted
@@ -116,7 +117,7 @@ func (f *Feed) subscribe() error {
 		return err
 	}
 	every := max(proofEvery, time.Duration(min(max(made.Interval, 0), 1<<31))*time.Second)
-	f.foreign = foreign{poll: made.Delivery.URL, audience: made.Audience, every: every, tokenEnds: f.foreign.tokenEnds}
+	f.foreign = foreign{poll: made.Delivery.URL, audience: made.Audience, most: mostEvents, every: every, tokenEnds: f.foreign.tokenEnds}
 	f.stream = stream{id: made.ID, placed: true, epoch: foreignEpoch, applied: f.applied, failed: f.failed}
 	f.state.Forget(foreignEpoch, f.applied, f.cfg.Now())
 	return nil
@@ -192,9 +193,12 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 		Sets map[string]string `json:"sets"`
 		More bool              `json:"moreAvailable"`
 	}
-	asked := request{MaxEvents: mostEvents, ReturnImmediately: true, Ack: f.acks, SetErrs: f.errs}
+	asked := request{MaxEvents: f.foreign.most, ReturnImmediately: true, Ack: f.acks, SetErrs: f.errs}
 	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.foreign.poll, asked, &a)
 	switch {
+	case errors.Is(err, errTooLong):
+		f.foreign.most = max(f.foreign.most/2, 1)
+		return 0, err
 	case err != nil:
 		return 0, err
 	case status == http.StatusNotFound:

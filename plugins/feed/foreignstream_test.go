@@ -163,3 +163,18 @@ func TestForeignClosed(t *testing.T) {
 		})
 	}
 }
+
+// TestForeignAnswersThatAreTooLong: fewer events are asked for then.
+func TestForeignAnswersThatAreTooLong(t *testing.T) {
+	a := newAbroad(t)
+	q := a.proves()
+	for _, want := range []int{500, 250} {
+		q.reply <- respond(200, strings.Repeat(" ", mostBody+1))
+		next, r := a.polledAbroad()
+		if r.MaxEvents != want {
+			t.Errorf("%d events are asked for, want %d", r.MaxEvents, want)
+		}
+		q = next
+	}
+	a.replies(q, false, nil)
+}

@@ -34,6 +34,9 @@ const (
 // errNoStream: the issuer does not know the stream any more.
 var errNoStream = errors.New("the issuer does not know this stream any more")
 
+// errTooLong: an answer has more than mostBody.
+var errTooLong = fmt.Errorf("the issuer's answer is longer than %d bytes", mostBody)
+
 // laterError says that the issuer cannot tell now, and when to ask again.
 type laterError struct {
 	status     int
@@ -217,7 +220,7 @@ func (f *Feed) ask(ctx context.Context, timeout time.Duration, method, address s
 	case err != nil:
 		return 0, err
 	case len(data) > mostBody:
-		return 0, fmt.Errorf("the issuer's answer is longer than %d bytes", mostBody)
+		return 0, errTooLong
 	case f.cfg.Foreign != nil && resp.StatusCode == http.StatusUnauthorized:
 		f.authorization = "" // the next step gets another token
 		return 0, errors.New("the transmitter answered 401: the token for the feed has ended, or is not accepted")
