@@ -48,6 +48,8 @@ var signalControls = []control{
 	{"a stream is not ended without a token", "feed/wire.go", "f.cfg.Foreign != nil && f.authorization == \"\"", "false", "TestForeignClosed"},
 	{"a stream is not ended by another token", "feed/wire.go", "err != nil && f.authorization == \"\" {", "false {", "TestForeignClosed"},
 	{"what was too long is asked for again", "feed/foreign.go", "		f.foreign.most = max(f.foreign.most/2, 1)\n", "", "TestForeignAnswersThatAreTooLong"},
+	{"a fault flushes each time it comes", "feed/foreign.go", "if !f.newFault(id, raw) {", "if f.newFault(id, raw); false {", "TestForeignFaultsThatComeAgain"},
+	{"faults are asked for in haste", "feed/foreign.go", "hurry := len(f.acks) > 0 || f.applied != flushed", "hurry := len(a.Sets) > 0 || f.applied != flushed", "TestForeignFaultsThatComeAgain"},
 	{"what an event named is kept again", "phantomtoken/revocation.go", " && (!s.feed.Foreign() || s.feed.Untouched(l.on.reaches))", "", "TestAForeignEventEndsAHit"},
 	{"where the feed stood is looked up too late", "phantomtoken/revocation.go", "position, known := found.at, found.placed", "position, known := s.feed.Here()", "TestAForeignAnswerThatAnEventOvertakes"},
 	{"a sid that is no text is none", "phantomtoken/revocation.go", `		return revocation{fault: errors.New("its sub, sid or tenant is no text")}` + "\n", "		_, c = errors.New, namedClaims{}\n", "TestWhatAForeignTokenDoesNotSay"},

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +46,8 @@ const (
 type foreign struct {
 	poll      string // the address of polls
 	audience  []string
-	most      int // events that an answer may have
+	most      int        // events that an answer may have
+	faulty    [][32]byte // hashes of the last ones that could not be used, mostEvents of them
 	paused    bool
 	change    *change       // of paused, that this answer brings
 	changed   float64       // the time of the last one that counted
@@ -210,6 +212,7 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 	}
 	f.acks, f.errs = nil, nil
 	f.state.Turn(sent)
+	flushed := f.applied
 	for _, id := range slices.Sorted(maps.Keys(a.Sets)) {
 		if err = f.takeForeign(id, a.Sets[id]); err != nil {
 			break
@@ -224,7 +227,11 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 	if late {
 		f.state.Lose() // what was heard since the last proof may not be all there was
 	}
+	// Faulty ones that come again, though the transmitter was told of them, are no reason to hurry.
+	hurry := len(f.acks) > 0 || f.applied != flushed
 	switch {
+	case a.More && len(a.Sets) > 0 && !hurry:
+		return pollEvery, nil
 	case a.More:
 		return hastyPause, nil
 	case f.foreign.paused:
@@ -235,7 +242,7 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 	default:
 		return pollSoon, nil // the first verification event is on its way
 	}
-	if len(a.Sets) > 0 {
+	if hurry {
 		return pollSoon, nil // to acknowledge them
 	}
 	return pollEvery, nil
@@ -257,11 +264,14 @@ func (f *Feed) takeForeign(id, raw string) error {
 		c, err = f.readForeign(id, claims)
 	}
 	if err != nil {
-		f.cfg.Logger.Error("an event of the transmitter's stream is not its own, or not for this gateway", "event", id, "error", err)
 		if f.errs == nil {
 			f.errs = map[string]fault{}
 		}
 		f.errs[id] = fault{code, "it could not be used"}
+		if !f.newFault(id, raw) {
+			return nil
+		}
+		f.cfg.Logger.Error("an event of the transmitter's stream is not its own, or not for this gateway", "event", id, "error", err)
 		// It may have been a revocation, of whatever time.
 		f.flush("an event could not be used", endedBefore(nil, 0))
 		return nil
@@ -271,6 +281,16 @@ func (f *Feed) takeForeign(id, raw string) error {
 	}
 	f.acks = append(f.acks, id)
 	return nil
+}
+
+// newFault notes an event that could not be used. It is not new when it has come before: then it has done what it does.
+func (f *Feed) newFault(id, raw string) bool {
+	sum := sha256.Sum256([]byte(id + " " + raw))
+	if slices.Contains(f.foreign.faulty, sum) {
+		return false
+	}
+	f.foreign.faulty = append(f.foreign.faulty[max(0, len(f.foreign.faulty)-mostEvents+1):], sum)
+	return true
 }
 
 // readForeign checks the claims of the SET that was announced by this id.

@@ -178,3 +178,39 @@ func TestForeignAnswersThatAreTooLong(t *testing.T) {
 	}
 	a.replies(q, false, nil)
 }
+
+// TestForeignFaultsThatComeAgain flush once, and are not asked for in haste.
+func TestForeignFaultsThatComeAgain(t *testing.T) {
+	for _, more := range []bool{false, true} {
+		t.Run(fmt.Sprintf("more: %t", more), func(t *testing.T) {
+			a := newAbroad(t)
+			q := a.proves()
+			a.replies(q, more, sets("1", "forged"))
+			q, _ = a.polledAbroad()
+			at, _ := a.state.Here()
+			for len(a.pauses) > 0 {
+				<-a.pauses
+			}
+			a.replies(q, more, sets("1", "forged"))
+			q, r := a.polledAbroad()
+			if pause := a.paused(); pause != pollEvery || len(r.SetErrs) != 1 {
+				t.Errorf("it waits %v, and tells of %v", pause, r.SetErrs)
+			}
+			if !a.state.Holds(at, Named{User: "bob"}.Reaches()) {
+				t.Error("everything is forgotten again")
+			}
+			a.replies(q, more, sets("1", "forged otherwise"))
+			q, _ = a.polledAbroad()
+			if a.state.Holds(at, Named{User: "bob"}.Reaches()) {
+				t.Error("another one under its id does not count")
+			}
+			for n := range 2 * mostEvents { // in memory that is bounded
+				a.feed.newFault(fmt.Sprint(n), "")
+			}
+			if kept := len(a.feed.foreign.faulty); kept != mostEvents {
+				t.Errorf("%d are remembered", kept)
+			}
+			a.replies(q, false, nil)
+		})
+	}
+}
