@@ -1,17 +1,15 @@
 package feed
 
 import (
-	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -48,92 +46,63 @@ const (
 type foreign struct {
 	poll      string // the address of polls
 	audience  []string
+	most      int        // events that an answer may have
+	faulty    [][32]byte // hashes of the last ones that could not be used, mostEvents of them
 	paused    bool
+	change    *change       // of paused, that this answer brings
+	changed   float64       // the time of the last one that counted
 	every     time.Duration // proofEvery, or longer
 	state     string        // of the verification event that was asked for last
 	asked     time.Time     // when that was; zero before the first
 	proven    bool          // and it has come
-	tokenEnds time.Time     // zero: not known
+	tokenEnds time.Time     // when to get another, a little early; zero: not known
+
+	renewal, proving errand
 }
 
-// stepForeign polls the stream once, with what must be done before: a token, a stream, a verification event.
+// stepForeign polls the stream once, with what must be done before: a token, a stream, a verification event. Once there is a
+// stream the polls go on while another token or verification event cannot be had.
 func (f *Feed) stepForeign() (pause time.Duration, err error) {
-	now := f.cfg.Now()
-	if ends := f.foreign.tokenEnds; f.authorization == "" || !ends.IsZero() && !now.Before(ends) {
-		if err := f.login(); err != nil {
+	if f.authorization == "" {
+		if err := f.login(f.ctx, f.cfg.PollTimeout); err != nil {
 			return 0, err
 		}
+	} else if ends := f.foreign.tokenEnds; !ends.IsZero() && !f.cfg.Now().Before(ends) {
+		f.tries(&f.foreign.renewal, "another token for the revocation feed", func() error { return f.login(f.ctx, errandTimeout) })
 	}
 	if f.id == "" {
 		if err := f.subscribe(); err != nil {
 			return 0, err
 		}
-	}
-	if asked := f.foreign.asked; asked.IsZero() || now.Sub(asked) >= f.foreign.every {
-		if err := f.askProof(now); err != nil {
+		if err := f.ctx.Err(); err != nil { // closed meanwhile
 			return 0, err
+		}
+	}
+	now := f.cfg.Now()
+	if asked := f.foreign.asked; asked.IsZero() {
+		if err := f.askProof(now); err != nil {
+			if f.authorization != "" { // is the stream still there?
+				if _, gone := f.hear(now); errors.Is(gone, errNoStream) {
+					return 0, gone
+				}
+			}
+			return 0, err
+		}
+	} else if now.Sub(asked) >= f.foreign.every {
+		f.tries(&f.foreign.proving, "a verification event", func() error { return f.askProof(now) })
+		if f.authorization == "" {
+			return 0, errors.New("the verification endpoint does not accept the token for the feed")
 		}
 	}
 	return f.hear(f.cfg.Now())
 }
 
-// login gets a bearer token.
-func (f *Feed) login() error {
-	f.authorization = ""
-	form := url.Values{"grant_type": {"client_credentials"}, "scope": {f.cfg.Foreign.Scope}}
-	if f.cfg.Foreign.SecretInForm {
-		form.Set("client_id", f.cfg.ClientID)
-		form.Set("client_secret", f.cfg.ClientSecret)
-	}
-	ctx, cancel := context.WithTimeout(f.ctx, f.cfg.PollTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.cfg.Foreign.TokenEndpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	if !f.cfg.Foreign.SecretInForm {
-		req.Header.Set("Authorization", basic(f.cfg.ClientID, f.cfg.ClientSecret))
-	}
-	resp, err := f.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, mostBody))
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Token   string `json:"access_token"`
-		Type    string `json:"token_type"`
-		Expires int64  `json:"expires_in"`
-	}
-	switch {
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("the token endpoint answered %d: there is no token for the feed; check the client id, its secret and issuer.feedScope", resp.StatusCode)
-	case json.Unmarshal(data, &answer) != nil || answer.Token == "" || !strings.EqualFold(answer.Type, "Bearer"):
-		return errors.New("the token endpoint answered without a bearer token")
-	}
-	f.authorization, f.foreign.tokenEnds = "Bearer "+answer.Token, time.Time{}
-	if answer.Expires > 0 { // a new one is got a little before
-		f.foreign.tokenEnds = f.cfg.Now().Add(time.Duration(min(answer.Expires, 1<<31)) * time.Second * 9 / 10)
-	}
-	return nil
-}
-
-// subscribe makes the stream. What was cached before is forgotten: nobody has told what happened until now.
+// subscribe makes the stream, and ends one that cannot be used: the next try makes another. What was cached before is forgotten: nobody has told what happened until now.
 func (f *Feed) subscribe() error {
-	var made struct {
-		ID        string   `json:"stream_id"`
-		Issuer    string   `json:"iss"`
-		Audience  audience `json:"aud"`
-		Delivery  delivery `json:"delivery"`
-		Delivered []string `json:"events_delivered"`
-		Interval  int64    `json:"min_verification_interval"` // seconds
-	}
-	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint,
+	var made madeStream
+	ctx, cancel := f.making()
+	defer cancel()
+	status, err := f.ask(ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint,
 		newStream{delivery{Method: pollDelivery}, []string{eventRevoked, eventClaimsChange, eventCredential}, f.cfg.Description}, &made)
 	switch {
 	case err != nil:
@@ -142,19 +111,41 @@ func (f *Feed) subscribe() error {
 		return errors.New("the transmitter has a stream of this client already and allows no other: end that one, and give each gateway replica a client of its own")
 	case status != http.StatusCreated:
 		return fmt.Errorf("making a stream was answered %d", status)
-	case made.ID == "" || len(made.ID) > mostStreamID || len(made.Audience) == 0:
-		return errors.New("the new stream has no usable stream_id and aud")
-	case made.Issuer != f.cfg.Issuer:
-		return errors.New("the new stream is of another iss than issuer.issuer")
-	case made.Delivery.Method != pollDelivery || !sameOrigin(made.Delivery.URL, f.cfg.Endpoint):
-		return errors.New("the new stream is not polled at the host of issuer.feedEndpoint: a token is sent nowhere else")
-	case !slices.Contains(made.Delivered, eventRevoked):
-		return errors.New("the transmitter would not tell when a session is revoked (events_delivered)")
+	case made.ID == "" || len(made.ID) > mostStreamID:
+		return errors.New("the new stream has no usable stream_id")
+	}
+	if err := made.check(f.cfg); err != nil {
+		f.endStream(made.ID)
+		return err
 	}
 	every := max(proofEvery, time.Duration(min(max(made.Interval, 0), 1<<31))*time.Second)
-	f.foreign = foreign{poll: made.Delivery.URL, audience: made.Audience, every: every, tokenEnds: f.foreign.tokenEnds}
-	f.stream = stream{id: made.ID, placed: true, epoch: foreignEpoch, failed: f.failed}
-	f.state.Forget(foreignEpoch, 0, f.cfg.Now())
+	f.foreign = foreign{poll: made.Delivery.URL, audience: made.Audience, most: mostEvents, every: every, tokenEnds: f.foreign.tokenEnds}
+	f.stream = stream{id: made.ID, placed: true, epoch: foreignEpoch, applied: f.applied, failed: f.failed}
+	f.state.Forget(foreignEpoch, f.applied, f.cfg.Now())
+	return nil
+}
+
+// madeStream is what is said of a new stream.
+type madeStream struct {
+	ID        string   `json:"stream_id"`
+	Issuer    string   `json:"iss"`
+	Audience  audience `json:"aud"`
+	Delivery  delivery `json:"delivery"`
+	Delivered []string `json:"events_delivered"`
+	Interval  int64    `json:"min_verification_interval"` // seconds
+}
+
+func (m madeStream) check(cfg Config) error {
+	switch {
+	case len(m.Audience) == 0:
+		return errors.New("the new stream has no usable aud")
+	case m.Issuer != cfg.Issuer:
+		return errors.New("the new stream is of another iss than issuer.issuer")
+	case m.Delivery.Method != pollDelivery || !sameOrigin(m.Delivery.URL, cfg.Endpoint):
+		return errors.New("the new stream is not polled at the host of issuer.feedEndpoint: a token is sent nowhere else")
+	case !slices.Contains(m.Delivered, eventRevoked):
+		return errors.New("the transmitter would not tell when a session is revoked (events_delivered)")
+	}
 	return nil
 }
 
@@ -178,15 +169,15 @@ func sameOrigin(a, b string) bool {
 // askProof asks for a verification event: when it comes down the stream, the stream does bring what the transmitter sends.
 func (f *Feed) askProof(now time.Time) error {
 	state := rand.Text()
-	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Foreign.VerificationEndpoint, struct {
+	status, err := f.ask(f.ctx, errandTimeout, http.MethodPost, f.cfg.Foreign.VerificationEndpoint, struct {
 		StreamID string `json:"stream_id"`
 		State    string `json:"state"`
 	}{f.id, state}, nil)
 	switch {
 	case err != nil:
 		return err
-	case status == http.StatusNotFound:
-		return errNoStream
+	case status == http.StatusNotFound: // if the stream were gone, a poll would say so
+		return errors.New("asking for a verification event was answered 404; check issuer.feedVerificationEndpoint")
 	case status != http.StatusNoContent && status != http.StatusOK:
 		return fmt.Errorf("asking for a verification event was answered %d", status)
 	}
@@ -204,9 +195,12 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 		Sets map[string]string `json:"sets"`
 		More bool              `json:"moreAvailable"`
 	}
-	asked := request{MaxEvents: mostEvents, ReturnImmediately: true, Ack: f.acks, SetErrs: f.errs}
+	asked := request{MaxEvents: f.foreign.most, ReturnImmediately: true, Ack: f.acks, SetErrs: f.errs}
 	status, err := f.ask(f.ctx, f.cfg.PollTimeout, http.MethodPost, f.foreign.poll, asked, &a)
 	switch {
+	case errors.Is(err, errTooLong):
+		f.foreign.most = max(f.foreign.most/2, 1)
+		return 0, err
 	case err != nil:
 		return 0, err
 	case status == http.StatusNotFound:
@@ -217,23 +211,38 @@ func (f *Feed) hear(sent time.Time) (pause time.Duration, err error) {
 		return 0, errors.New("a poll's answer lacks sets")
 	}
 	f.acks, f.errs = nil, nil
+	f.state.Turn(sent)
+	flushed := f.applied
 	for _, id := range slices.Sorted(maps.Keys(a.Sets)) {
-		if err := f.takeForeign(id, a.Sets[id]); err != nil {
-			return 0, err
+		if err = f.takeForeign(id, a.Sets[id]); err != nil {
+			break
 		}
 	}
-	switch late := sent.Sub(f.foreign.asked) >= proofWait; {
+	f.settle()
+	if err != nil {
+		return 0, err
+	}
+	since := sent.Sub(f.foreign.asked)
+	late := f.foreign.state != "" && since >= proofWait || since >= f.foreign.every+proofWait
+	if late {
+		f.state.Lose() // what was heard since the last proof may not be all there was
+	}
+	// Faulty ones that come again, though the transmitter was told of them, are no reason to hurry.
+	hurry := len(f.acks) > 0 || f.applied != flushed
+	switch {
+	case a.More && len(a.Sets) > 0 && !hurry:
+		return pollEvery, nil
 	case a.More:
 		return hastyPause, nil
 	case f.foreign.paused:
-	case f.foreign.state != "" && late:
+	case late:
 		return 0, errors.New("the transmitter's verification event does not come: what it sends may not come either")
 	case f.foreign.proven:
 		f.state.Heard(sent)
 	default:
 		return pollSoon, nil // the first verification event is on its way
 	}
-	if len(a.Sets) > 0 {
+	if hurry {
 		return pollSoon, nil // to acknowledge them
 	}
 	return pollEvery, nil
@@ -255,12 +264,16 @@ func (f *Feed) takeForeign(id, raw string) error {
 		c, err = f.readForeign(id, claims)
 	}
 	if err != nil {
-		f.cfg.Logger.Error("an event of the transmitter's stream is not its own, or not for this gateway", "event", id, "error", err)
 		if f.errs == nil {
 			f.errs = map[string]fault{}
 		}
 		f.errs[id] = fault{code, "it could not be used"}
-		f.forgetForeign("an event could not be used") // it may have been a revocation
+		if !f.newFault(id, raw) {
+			return nil
+		}
+		f.cfg.Logger.Error("an event of the transmitter's stream is not its own, or not for this gateway", "event", id, "error", err)
+		// It may have been a revocation, of whatever time.
+		f.flush("an event could not be used", endedBefore(nil, 0))
 		return nil
 	}
 	for name, event := range c.Events {
@@ -268,6 +281,16 @@ func (f *Feed) takeForeign(id, raw string) error {
 	}
 	f.acks = append(f.acks, id)
 	return nil
+}
+
+// newFault notes an event that could not be used. It is not new when it has come before: then it has done what it does.
+func (f *Feed) newFault(id, raw string) bool {
+	sum := sha256.Sum256([]byte(id + " " + raw))
+	if slices.Contains(f.foreign.faulty, sum) {
+		return false
+	}
+	f.foreign.faulty = append(f.foreign.faulty[max(0, len(f.foreign.faulty)-mostEvents+1):], sum)
+	return true
 }
 
 // readForeign checks the claims of the SET that was announced by this id.
@@ -302,12 +325,9 @@ func (f *Feed) applyForeign(name string, event json.RawMessage, c setClaims) {
 		}
 		return
 	case eventStreamUpdated:
-		paused := json.Unmarshal(event, &said) != nil || said.Status != "enabled"
-		if f.foreign.paused = paused; paused {
-			f.cfg.Logger.Warn("the transmitter has stopped the revocation feed; the issuer is asked about every request")
-			f.state.Lose()
-		} else {
-			f.forgetForeign("the stream had been stopped")
+		found := change{paused: json.Unmarshal(event, &said) != nil || said.Status != "enabled", at: c.IssuedAt}
+		if last := f.foreign.change; last == nil || found.at > last.at || found.at == last.at && found.paused {
+			f.foreign.change = &found
 		}
 		return
 	case eventEstablished, eventPresented:
@@ -315,7 +335,7 @@ func (f *Feed) applyForeign(name string, event json.RawMessage, c setClaims) {
 	}
 	keys, known := subjectKeys(c.Subject, f.cfg.Issuer)
 	if !known {
-		f.forgetForeign("an event is about somebody who cannot be told apart here")
+		f.flush("an event is about somebody who cannot be told apart here", endedBefore(event, c.IssuedAt))
 		return
 	}
 	for _, key := range keys {
@@ -324,8 +344,35 @@ func (f *Feed) applyForeign(name string, event json.RawMessage, c setClaims) {
 	}
 }
 
-func (f *Feed) forgetForeign(reason string) {
+// change says that the stream was stopped, or goes on.
+type change struct {
+	paused bool
+	at     float64 // in seconds since 1970
+}
+
+// settle applies the latest change that an answer has brought: its events come in no order. One that is older than what
+// counts already comes late, and changes nothing.
+func (f *Feed) settle() {
+	found := f.foreign.change
+	f.foreign.change = nil
+	if found == nil || found.at < f.foreign.changed {
+		return
+	}
+	f.foreign.paused, f.foreign.changed = found.paused, found.at
+	if found.paused {
+		f.cfg.Logger.Warn("the transmitter has stopped the revocation feed; the issuer is asked about every request")
+		f.state.Lose()
+	} else {
+		f.forgetForeign("the stream had been stopped")
+	}
+}
+
+// forgetForeign forgets what is cached, since something may have been missed.
+func (f *Feed) forgetForeign(reason string) { f.flush(reason, 0) }
+
+// flush forgets what is cached. What was issued before that second is not cached either, while this is remembered.
+func (f *Feed) flush(reason string, before uint64) {
 	f.cfg.Logger.Warn("everything cached was forgotten", "reason", reason)
 	f.applied++
-	f.state.Forget(foreignEpoch, f.applied, f.cfg.Now())
+	f.state.Flush(f.applied, before, f.cfg.Now())
 }

@@ -133,6 +133,11 @@ func (a *abroad) proves() *asked {
 	return q
 }
 
+// untouched tells whether a token of this user may be cached that was issued then.
+func (a *abroad) untouched(user string, issued int64) bool {
+	return a.state.Untouched(Named{User: user, IssuedAt: issued}.Reaches())
+}
+
 func (a *abroad) fresh() bool { return a.state.Fresh(a.clock, 5*time.Second) }
 
 // TestForeignWire: what is sent, and where to.
@@ -197,7 +202,14 @@ func TestForeignStreamsThatAreNotUsed(t *testing.T) {
 			a := newAbroad(t)
 			a.token(3600)
 			a.next().reply <- respond(test.status, test.body)
-			q := a.next() // the next try
+			q := a.next()                              // the next try
+			if test.status == 201 && name != "no id" { // what was made is ended first
+				if q.method != "DELETE" || q.url != endpoint+"?stream_id=st" {
+					t.Errorf("%s %s, want the end of the stream", q.method, q.url)
+				}
+				q.reply <- respond(204, "")
+				q = a.next()
+			}
 			if q.url != endpoint || a.fresh() {
 				t.Errorf("%s was asked; fresh: %t", q.url, a.fresh())
 			}
@@ -269,6 +281,11 @@ func TestForeignEvents(t *testing.T) {
 			if !a.fresh() || !a.state.Holds(now, Named{User: "bob"}.Reaches()) {
 				t.Error("it does not go on")
 			}
+			// What the issuer says now may be what it had not heard itself. A forged event has no time: it is of any.
+			faulty := !strings.HasPrefix(name, "about")
+			if a.untouched("bob", 1000) || a.untouched("bob", 1060) || a.untouched("bob", 1061) == faulty {
+				t.Error("untouched:", a.untouched("bob", 1000), a.untouched("bob", 1060), a.untouched("bob", 1061))
+			}
 		})
 	}
 }
@@ -317,6 +334,14 @@ func TestForeignFreshness(t *testing.T) {
 			a.replies(q, false, nil)
 		}
 		q, _ = a.polledAbroad()
+		for _, more := range []bool{false, true} { // however long what was heard may be believed
+			a.state.Heard(a.clock)
+			a.replies(q, more, nil)
+			q, _ = a.polledAbroad()
+			if a.fresh() {
+				t.Error("what was heard before is believed; more:", more)
+			}
+		}
 		if a.fresh() || !strings.Contains(a.log.String(), "verification event does not come") {
 			t.Errorf("fresh: %t; the operator is told:\n%s", a.fresh(), a.log)
 		}

@@ -41,9 +41,10 @@ type Position struct {
 
 // generations are some of the keys that have moved on, each with the highest generation that was applied.
 type generations struct {
-	byKey map[uint64]uint64
-	last  uint64 // the highest sequence among their events
-	since time.Time
+	byKey  map[uint64]uint64
+	anyone uint64 // the same of all keys there are (Flush)
+	last   uint64 // the highest sequence among their events
+	since  time.Time
 }
 
 const (
@@ -107,9 +108,10 @@ func (s *State) Here() (p Position, known bool) {
 func (s *State) Untouched(reaches Reaches) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	anyone := max(s.young.anyone, s.old.anyone)
 	for {
 		key, generation, rest, ok := reaches.next()
-		if !ok || max(s.young.byKey[key], s.old.byKey[key]) > generation {
+		if !ok || anyone > generation || max(s.young.byKey[key], s.old.byKey[key]) > generation {
 			return false
 		}
 		if len(rest) == 0 {
@@ -152,13 +154,37 @@ func (s *State) holdsBehind(p Position, reaches Reaches) bool {
 func (s *State) Apply(sequence, key, generation uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.turn(now)
+	s.young.byKey[key] = max(s.young.byKey[key], generation)
+	s.young.last = sequence
+	s.applied.Store(sequence)
+}
+
+// turn makes the young keys the old ones when it is time, or when they are too many.
+func (s *State) turn(now time.Time) {
 	if s.young.byKey == nil || len(s.young.byKey) >= s.limit/2 || now.Sub(s.young.since) >= s.keep {
 		s.floor = max(s.floor, s.old.last)
 		s.old, s.young = s.young, generations{byKey: map[uint64]uint64{}, since: now}
 	}
-	s.young.byKey[key] = max(s.young.byKey[key], generation)
+}
+
+// Turn lets go of what was noted long ago, which Apply does too. Without it an event on everything would be remembered until
+// others come.
+func (s *State) Turn(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn(now)
+}
+
+// Flush notes an event of a foreign transmitter that may be on any key: whatever was read before holds no more, and every
+// generation below this one is touched.
+func (s *State) Flush(sequence, generation uint64, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn(now)
+	s.young.anyone = max(s.young.anyone, generation)
 	s.young.last = sequence
-	s.applied.Store(sequence)
+	s.forget(s.epoch, sequence, now)
 }
 
 // Skip notes that the event of this sequence, and all before it, end nothing that is known here.
@@ -169,13 +195,19 @@ func (s *State) Skip(sequence uint64) {
 }
 
 // Forget says that events may have been missed: whatever was read before sequence of epoch holds no more. The feed goes on
-// from there.
+// from there. What a foreign transmitter's events named is remembered all the same, since its issuer's answers may lag.
 func (s *State) Forget(epoch string, sequence uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.foreign {
+		s.young, s.old = generations{}, generations{}
+	}
+	s.forget(epoch, sequence, now)
+}
+
+func (s *State) forget(epoch string, sequence uint64, now time.Time) {
 	s.era.Add(1)
 	s.epoch, s.floor = epoch, sequence
-	s.young, s.old = generations{}, generations{}
 	s.applied.Store(sequence)
 	s.forgotten.Store(int64(now.Sub(s.began)))
 }

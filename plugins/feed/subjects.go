@@ -57,39 +57,37 @@ type subject struct {
 	Tenant  *subject  `json:"tenant"`
 }
 
-// name returns the one id that a simple subject has, "" when it has none that a token says of itself.
-func (s *subject) name(issuer string) string {
+// names returns the ids that a simple subject has, none when it has none that a token says of itself. Aliases are several
+// names of the same, and each of them counts.
+func (s *subject) names(issuer string) (names []string) {
 	switch {
 	case s == nil:
-		return ""
-	case s.Format == "opaque":
-		return s.ID
-	case s.Format == "iss_sub" && s.Issuer == issuer:
-		return s.Sub
+	case s.Format == "opaque" && s.ID != "":
+		names = append(names, s.ID)
+	case s.Format == "iss_sub" && s.Issuer == issuer && s.Sub != "":
+		names = append(names, s.Sub)
 	case s.Format == "aliases":
 		for i := range s.Aliases {
-			if s.Aliases[i].Format != "aliases" {
-				if name := s.Aliases[i].name(issuer); name != "" {
-					return name
-				}
+			if s.Aliases[i].Format != "aliases" { // it may not stand in itself
+				names = append(names, s.Aliases[i].names(issuer)...)
 			}
 		}
 	}
-	return ""
+	return names
 }
 
 // subjectKeys returns the keys of all tokens that may be those of s. It is not known when s names nothing that a token says
 // of itself (an address, a device): then it may be any token.
 func subjectKeys(s subject, issuer string) (keys []uint64, known bool) {
-	user, session, tenant := "", "", ""
+	var users, sessions, tenants []string
 	switch s.Format {
 	case "complex":
-		user, session, tenant = s.User.name(issuer), s.Session.name(issuer), s.Tenant.name(issuer)
+		users, sessions, tenants = s.User.names(issuer), s.Session.names(issuer), s.Tenant.names(issuer)
 	case "iss_sub":
-		user = s.name(issuer)
+		users = s.names(issuer)
 	case "opaque": // a session's, or a user's: it does not say which
-		user, session = s.ID, s.ID
-	case "aliases": // several names of the same: each of them counts
+		users, sessions = s.names(issuer), s.names(issuer)
+	case "aliases":
 		for i := range s.Aliases {
 			if s.Aliases[i].Format == "aliases" || s.Aliases[i].Format == "complex" {
 				continue // neither may stand in it
@@ -101,17 +99,19 @@ func subjectKeys(s subject, issuer string) (keys []uint64, known bool) {
 		return keys, len(keys) > 0
 	}
 	// The user covers the session, and both cover what they have in common with the tenant.
-	if user != "" {
+	for _, user := range users {
 		keys = append(keys, subjectKey(kindUser, user), subjectKey(kindUser, ""))
 	}
-	if session != "" {
+	for _, session := range sessions {
 		keys = append(keys, subjectKey(kindSession, session))
-		if user == "" || s.Format == "opaque" {
+		if len(users) == 0 || s.Format == "opaque" {
 			keys = append(keys, subjectKey(kindSession, ""))
 		}
 	}
-	if len(keys) == 0 && tenant != "" {
-		keys = append(keys, subjectKey(kindTenant, tenant), subjectKey(kindTenant, ""))
+	if len(keys) == 0 {
+		for _, tenant := range tenants {
+			keys = append(keys, subjectKey(kindTenant, tenant), subjectKey(kindTenant, ""))
+		}
 	}
 	return keys, len(keys) > 0
 }

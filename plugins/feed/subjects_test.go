@@ -30,6 +30,9 @@ func TestSubjects(t *testing.T) {
 		`{"format":"complex","tenant":{"format":"opaque","id":"acme"}}`:                                                                                                                  {"alice", "alice, elsewhere", "bob", "no session", "no user", "no tenant"},
 		`{"format":"aliases","identifiers":[{"format":"email","email":"alice@example.com"},{"format":"iss_sub","iss":"https://issuer.example","sub":"alice"}]}`:                          {"alice", "alice, elsewhere", "no user"},
 		`{"format":"complex","user":{"format":"aliases","identifiers":[{"format":"email","email":"a@example.com"},{"format":"opaque","id":"alice"}]}}`:                                   {"alice", "alice, elsewhere", "no user"},
+		`{"format":"complex","user":{"format":"aliases","identifiers":[{"format":"opaque","id":"legacy-7"},{"format":"iss_sub","iss":"https://issuer.example","sub":"alice"}]}}`:         {"alice", "alice, elsewhere", "no user"},
+		`{"format":"complex","session":{"format":"aliases","identifiers":[{"format":"opaque","id":"s0"},{"format":"opaque","id":"s1"}]}}`:                                                {"alice", "no session"},
+		`{"format":"complex","tenant":{"format":"aliases","identifiers":[{"format":"opaque","id":"old"},{"format":"opaque","id":"other"}]}}`:                                             {"carol", "no tenant"},
 		`{"format":"iss_sub","iss":"https://other.example","sub":"alice"}`:                                                                                                               {everything},
 		`{"format":"iss_sub","iss":"https://issuer.example"}`:                                                                                                                            {everything},
 		`{"format":"email","email":"alice@example.com"}`:                                                                                                                                 {everything},
@@ -142,5 +145,29 @@ func TestUntouched(t *testing.T) {
 	}
 	if state.Untouched(nil) {
 		t.Error("what hangs on nothing is untouched")
+	}
+}
+
+// TestAFlushIsRemembered for as long as an event is, and what was named before it too.
+func TestAFlushIsRemembered(t *testing.T) {
+	now := time.Now()
+	state := NewForeignState(time.Minute, now)
+	state.Forget(foreignEpoch, 0, now)
+	alice, bob := Named{User: "alice", IssuedAt: 25}.Reaches(), Named{User: "bob", IssuedAt: 15}.Reaches()
+	state.Apply(1, subjectKey(kindUser, "alice"), 30, now)
+	before, _ := state.Here()
+	state.Flush(2, 20, now)
+	if state.Holds(before, Named{User: "carol", IssuedAt: 99}.Reaches()) {
+		t.Error("what was cached holds")
+	}
+	state.Forget(foreignEpoch, 3, now) // another stream
+	state.Turn(now.Add(time.Minute))
+	if state.Untouched(alice) || state.Untouched(bob) || !state.Untouched(Named{User: "bob", IssuedAt: 20}.Reaches()) {
+		t.Error("untouched:", state.Untouched(alice), state.Untouched(bob))
+	}
+	after, _ := state.Here()
+	state.Turn(now.Add(2 * time.Minute))
+	if !state.Untouched(alice) || !state.Untouched(bob) || !state.Holds(after, bob) {
+		t.Error("it is remembered for ever")
 	}
 }

@@ -34,6 +34,9 @@ const (
 // errNoStream: the issuer does not know the stream any more.
 var errNoStream = errors.New("the issuer does not know this stream any more")
 
+// errTooLong: an answer has more than mostBody.
+var errTooLong = fmt.Errorf("the issuer's answer is longer than %d bytes", mostBody)
+
 // laterError says that the issuer cannot tell now, and when to ask again.
 type laterError struct {
 	status     int
@@ -70,10 +73,8 @@ func (f *Feed) create() error {
 	var made struct {
 		ID string `json:"stream_id"`
 	}
-	// Who is stopped now still hears the answer, if it comes soon: else a stream would be left that nobody knows.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(f.ctx))
+	ctx, cancel := f.making()
 	defer cancel()
-	defer context.AfterFunc(f.ctx, func() { time.AfterFunc(endTimeout, cancel) })()
 	status, err := f.ask(ctx, f.cfg.PollTimeout, http.MethodPost, f.cfg.Endpoint, asked, &made)
 	switch {
 	case err != nil:
@@ -89,12 +90,38 @@ func (f *Feed) create() error {
 	return nil
 }
 
+// making is the context in which a stream is made. Who is stopped now still hears the answer, if it comes soon: else a stream
+// would be left that nobody knows.
+func (f *Feed) making() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(f.ctx))
+	stop := context.AfterFunc(f.ctx, func() { time.AfterFunc(endTimeout, cancel) })
+	return ctx, func() { stop(); cancel() }
+}
+
 // end ends the stream at the issuer. An issuer that does not hear of it removes the stream after a while.
 func (f *Feed) end() {
-	if f.id == "" {
-		return
+	if f.id != "" {
+		f.endStream(f.id)
 	}
-	if _, err := f.ask(context.Background(), endTimeout, http.MethodDelete, f.cfg.Endpoint+"?stream_id="+url.QueryEscape(f.id), nil, nil); err != nil {
+}
+
+func (f *Feed) endStream(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	end := func() error {
+		if f.cfg.Foreign != nil && f.authorization == "" {
+			if err := f.login(ctx, endTimeout); err != nil {
+				return err
+			}
+		}
+		_, err := f.ask(ctx, endTimeout, http.MethodDelete, f.cfg.Endpoint+"?stream_id="+url.QueryEscape(id), nil, nil)
+		return err
+	}
+	err := end()
+	if err != nil && f.authorization == "" { // its token has ended
+		err = end()
+	}
+	if err != nil {
 		f.cfg.Logger.Info("the revocation feed's stream was not ended at the issuer", "error", err)
 	}
 }
@@ -193,7 +220,7 @@ func (f *Feed) ask(ctx context.Context, timeout time.Duration, method, address s
 	case err != nil:
 		return 0, err
 	case len(data) > mostBody:
-		return 0, fmt.Errorf("the issuer's answer is longer than %d bytes", mostBody)
+		return 0, errTooLong
 	case f.cfg.Foreign != nil && resp.StatusCode == http.StatusUnauthorized:
 		f.authorization = "" // the next step gets another token
 		return 0, errors.New("the transmitter answered 401: the token for the feed has ended, or is not accepted")
@@ -202,17 +229,22 @@ func (f *Feed) ask(ctx context.Context, timeout time.Duration, method, address s
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		return 0, fmt.Errorf("the issuer answered %d: it does not let this gateway hear the feed; check its client id and secret, and that it may introspect", resp.StatusCode)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
-		seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16)
-		if err != nil {
-			seconds = 0 // a date, or nonsense: the pause will do
-		}
-		return 0, &laterError{resp.StatusCode, time.Duration(seconds) * time.Second}
+		return 0, &laterError{resp.StatusCode, retryAfter(resp)}
 	case out != nil && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated):
 		if err := json.Unmarshal(data, out); err != nil {
 			return 0, errors.New("the issuer's answer is not the JSON that was expected")
 		}
 	}
 	return resp.StatusCode, nil
+}
+
+// retryAfter is how long the answer asks to wait.
+func retryAfter(resp *http.Response) time.Duration {
+	seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0 // a date, or nonsense: the pause will do
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 func (f *Feed) request(ctx context.Context, method, address string, in any) (*http.Request, error) {
