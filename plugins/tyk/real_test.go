@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -120,7 +121,7 @@ func startTyk(t testing.TB, redis, root string, change func(config map[string]an
 	}
 	p.cmd = exec.Command(os.Getenv("TYK_BIN"), "--conf="+filepath.Join(folder, "tyk.conf"))
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = folder, logFile, logFile
-	p.cmd.Env = append(os.Environ(), "TYK_LOGLEVEL=debug")
+	p.cmd.Env = append(os.Environ(), "TYK_LOGLEVEL="+cmp.Or(os.Getenv("TYK_LOGLEVEL"), "debug"))
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ func TestRealLoad(t *testing.T) {
 	if v, err := strconv.Atoi(os.Getenv("TYK_ROUNDS")); err == nil {
 		rounds = v
 	}
+	t.Setenv("TYK_LOGLEVEL", "error") // as in production; at debug Tyk writes a dozen lines for a request
 	w := newTykWalk(t)
 	noop := buildNoop(t)
 	reference := w.token("alice", "mobile")
