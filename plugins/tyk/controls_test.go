@@ -30,14 +30,14 @@ var controls = []control{
 	{"another way to authenticate passes", "document.go", "refuse(!d.keyless && d.otherAuth,", "refuse(false,", "TestRefused"},
 	{"an operation without a name is none", "document.go", "op.ID = cmp.Or(op.ID, nameless)", "if op.ID = cmp.Or(op.ID, nameless); op.ID == nameless { continue }", "TestOperationRoutes"},
 	{"outside the listen path a weaker rule does", "hooks.go", "case !found: // below", "case false && found: // below", "TestOperationRoutes"},
-	{"a changed secret is not seen", "definitions.go", "string(parts)+string(secrets)", "string(parts)", "TestRotatedSecret"},
+	{"a changed secret is not seen", "definitions.go", "d.gateways.take(string(parts)+string(secrets)", "d.gateways.take(string(parts)", "TestRotatedSecret"},
 	{"one KeyID for all users of a client", "sessions.go", "s.keyID(client, claims.Subject)", "s.keyID(client, client)", "TestSessions"},
 	{"KeyIDs run into each other", "sessions.go", "		h.Write(size[:])\n", "", "TestSessions"},
 	{"one KeyID for two tenants", "sessions.go", "[]string{s.issuer, s.tenant}", "[]string{s.issuer}", "TestKeyIDTenants"},
 	{"a token without a user gets a session", "sessions.go", `if claims.Subject == "" {`, "if false {", "TestNoUserNoSession"},
 	{"sessions are written to Redis", "tyk.go", "ctx.SetSession(r, s, false)", "ctx.SetSession(r, s, true)", "TestSessions"},
 	{"old gateways are never closed", "definitions.go", "go s.api.release()", "_ = s.api", "TestChanged"},
-	{"every reload makes a gateway", "definitions.go", "d.gateways.take(key, func()", "d.gateways.take(key+doc(), func()", "TestReloads"},
+	{"every reload makes a gateway", "definitions.go", "d.gateways.take(string(parts)+string(secrets), func()", "d.gateways.take(moment(), func()", "TestReloads"},
 	{"an address stands for whoever has it", "definitions.go", "s != nil && s.of.Value() == p", "s != nil", "TestAddressUsedAgain"},
 	{"options_passthrough passes", "document.go", "	refuse(d.optionsPassthrough, ", "	refuse(false, ", "TestRefused"},
 	{"either of two ways passes", "document.go", "	refuse(d.eitherAuth, ", "	refuse(false, ", "TestRefused"},
@@ -57,8 +57,8 @@ func TestControls(t *testing.T) {
 				t.Fatalf("%q stands in %s %d times; a control needs it once", c.old, c.file, n)
 			}
 			faulty := strings.Replace(string(source), c.old, c.new, 1)
-			if strings.Contains(c.new, "doc()") {
-				faulty += "\nfunc doc() string { return time.Now().String() }\n"
+			if strings.Contains(c.new, "moment()") {
+				faulty += "\nfunc moment() string { return time.Now().String() }\n"
 				faulty = strings.Replace(faulty, "import (", "import (\n\t\"time\"", 1)
 			}
 			dir := t.TempDir()

@@ -87,23 +87,14 @@ func (d *definitions) compile(r *http.Request) *api {
 		return &api{id: doc.id, faults: err}
 	}
 	// A secret's file may have got another since the last reload: then it is another gateway.
-	g, release, err := d.gateway(config, string(parts)+string(secrets))
+	g, release, err := d.gateways.take(string(parts)+string(secrets), func() (*running, error) { return d.start(config, secrets) })
 	if err != nil {
 		return &api{id: doc.id, faults: err}
 	}
 	return &api{
-		id: doc.id, gateway: g, operations: ops, strips: doc.strips, csrf: csrfHeader(config), release: release,
+		id: doc.id, gateway: g.Gateway, operations: ops, strips: doc.strips, csrf: csrfHeader(config), release: release,
 		sessions: newSessions(doc.org, doc.id, config.Issuer, secrets, rules),
 	}
-}
-
-// gateway returns the gateway of config, found by key, and what gives it back.
-func (d *definitions) gateway(config gateway.Config, key string) (*gateway.Gateway, func(), error) {
-	g, release, err := d.gateways.take(key, func() (*running, error) { return d.start(config) })
-	if err != nil {
-		return nil, nil, err
-	}
-	return g.Gateway, release, nil
 }
 
 // running is a gateway, with its part in what several share.
@@ -113,15 +104,12 @@ type running struct {
 }
 
 // start makes a gateway. All that agree in what a stream of the revocation feed is made of share one, since a replica is one
-// receiver; and one token handler, so that a logout at one API is known to the others.
-func (d *definitions) start(config gateway.Config) (*running, error) {
-	secrets, err := config.Fingerprint("what APIs share in Tyk", nil)
-	if err != nil {
-		return nil, err
-	}
+// receiver; and one token handler, so that a logout at one API is known to the others. secrets stands for those that config names.
+func (d *definitions) start(config gateway.Config, secrets []byte) (*running, error) {
 	opts := gateway.Options{Logger: d.logger}
 	var running running
 	var release func()
+	var err error
 	if config.HasFeed() {
 		key := keyOf(config.Issuer, config.Cache.MaxAge, secrets)
 		opts.Feed, release, err = d.feeds.take(key, func() (*feed.Feed, error) { return started(gateway.NewFeed(config, opts)) })
