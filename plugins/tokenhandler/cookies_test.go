@@ -40,6 +40,12 @@ func attacks(t testing.TB, w *walk) (all []attack) {
 			add(fmt.Sprintf("bit %d of character %d", bit, i), func(c map[string]string) { c[at] = string(flipped) })
 		}
 	}
+	// Not every flip of a letter's bits is one of the bits it stands for: those that stand for nothing get an attack of their own.
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	add("an unused bit of the last character", func(c map[string]string) {
+		last := len(value) - 1
+		c[at] = value[:last] + string(digits[strings.IndexByte(digits, value[last])^1])
+	})
 	for _, cut := range []int{0, 1, 2, 5, 30, len(value) - 1} {
 		add(fmt.Sprintf("cut at %d", cut), func(c map[string]string) { c[at] = value[:cut] })
 	}
