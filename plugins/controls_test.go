@@ -1,12 +1,9 @@
 package plugins_test
 
 import (
-	"encoding/json"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/phantomgate/phantomgate/plugins/controltest"
 )
 
 // A control is a fault put into a room, and the test that must see it. A safety test that passes with the protection
@@ -64,57 +61,12 @@ var controls = []control{
 
 func TestControls(t *testing.T) { runControls(t, controls) }
 
-// runControls puts each fault in, by way of an overlay, and sees the test fail.
+// runControls puts each fault in, and sees the test fail.
 func runControls(t *testing.T, controls []control) {
 	t.Helper()
-	// The go command repeats this test's last result unless a file that the test itself has looked at is another.
-	files, err := filepath.Glob("*/*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no files", err)
-	}
-	for _, file := range files {
-		if _, err := os.Stat(file); err != nil {
-			t.Fatal(err)
-		}
-	}
+	var all []controltest.Control
 	for _, c := range controls {
-		t.Run(c.fault, func(t *testing.T) {
-			t.Parallel()
-			source, err := os.ReadFile(c.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := strings.Count(string(source), c.old); n != 1 {
-				t.Fatalf("%q stands in %s %d times; a control needs it once", c.old, c.file, n)
-			}
-			out := testWith(t, c, strings.Replace(string(source), c.old, c.new, 1))
-			if !strings.Contains(out, "--- FAIL: "+c.failing) {
-				t.Errorf("%s did not fail:\n%s", c.failing, out)
-			}
-		})
+		all = append(all, controltest.Control{Fault: c.fault, File: c.file, Old: c.old, New: c.new, Test: c.failing})
 	}
-}
-
-// testWith runs c's test with c's file replaced, and returns what it printed.
-func testWith(t *testing.T, c control, source string) string {
-	t.Helper()
-	dir := t.TempDir()
-	faulty := filepath.Join(dir, "faulty.go")
-	original, err := filepath.Abs(c.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: faulty}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, data := range map[string]string{faulty: source, filepath.Join(dir, "overlay.json"): string(overlay)} {
-		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command("go", "test", "-overlay", filepath.Join(dir, "overlay.json"), "-vet=off", "-ldflags=-s -w", "-timeout=60s",
-		"-run", "^"+c.failing+"$", "./"+filepath.Dir(c.file))
-	out, _ := cmd.CombinedOutput() // the exit status says less than the output
-	return string(out)
+	controltest.Run(t, all)
 }

@@ -136,8 +136,11 @@ func feedCases() []Case {
 		heard("a restarted gateway serves from no old cache", func(w *Walk) {
 			reference, living := w.cached(Token{}), w.cached(Token{})
 			w.Issuer.Revoke(reference)
+			before := w.Issuer.FeedStreamsMade()
 			w.start()
 			w.isRevoked(reference)
+			// The old gateway's stream may be there for a while: a gateway is heard of by its own.
+			w.eventually("the new gateway makes a stream", func() bool { return w.Issuer.FeedStreamsMade() > before })
 			w.hears()
 			w.asked(living)
 			w.hit(living)

@@ -16,8 +16,7 @@ import (
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
 
-	"github.com/phantomgate/phantomgate/testbed/control"
-
+	"github.com/phantomgate/phantomgate/plugins/controltest"
 	"github.com/phantomgate/phantomgate/testbed/chromiumtest"
 )
 
@@ -217,10 +216,10 @@ func (s shop) goOn(t *testing.T, alive int, tabs ...tab) {
 // TestTwoTabsNeedTheGrace is the control: without the issuer's grace, the second tab is thrown out, and the first one with it.
 func TestTwoTabsNeedTheGrace(t *testing.T) {
 	chromiumtest.Binary(t)
-	noGrace := control.Fault{File: "authserver/internal/grants/refresh.go", Old: "const grace = 10 * time.Second", New: "const grace = 0 * time.Second"}
-	if err := noGrace.Missed(t.Context(), "../../..", "e2e/browser", "TestTwoTabsRefresh"); err != nil {
-		t.Error(err)
-	}
+	controltest.Run(t, []controltest.Control{{
+		Fault: "no grace", File: "../../../authserver/internal/grants/refresh.go",
+		Old: "const grace = 10 * time.Second", New: "const grace = 0 * time.Second", Test: "TestTwoTabsRefresh", In: ".",
+	}})
 }
 
 // lag keeps every answer from this tab for so long: what it sends meanwhile goes with the cookies it has.

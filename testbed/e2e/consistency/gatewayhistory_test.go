@@ -12,6 +12,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/phantomgate/phantomgate/plugins/controltest"
 	"github.com/phantomgate/phantomgate/testbed/e2e/rptest"
 )
 
@@ -243,11 +244,13 @@ func TestGatewaysWithinTheBound(t *testing.T) {
 
 // TestGatewaysControls: gateways with a part of the protection taken out are found out.
 func TestGatewaysControls(t *testing.T) {
-	for _, f := range []fault{
-		{"a hit is not held against the feed", "plugins/phantomtoken/store.go", "if !st.feed.Holds(read, entry[reachesAt:acrAt]) {", "if _ = read; false {"},
-		{"an answer in flight counts as read when it comes", "plugins/feed/state.go", "return Position{s.era.Load(), sequence},", "return Position{s.era.Load(), max(sequence, s.applied.Load())},"},
-		{"silence is fresh", "plugins/feed/state.go", "heard != never && int64(now.Sub(s.began))-heard <= int64(longest)", "heard != never"},
-	} {
-		t.Run(f.about, func(t *testing.T) { f.isSeen(t, "TestGatewaysWithinTheBound", staleCalls+string(porcupine.Illegal)) })
+	all := []controltest.Control{
+		{Fault: "a hit is not held against the feed", File: "phantomtoken/store.go", Old: "if !st.feed.Holds(read, entry[reachesAt:acrAt]) {", New: "if _ = read; false {"},
+		{Fault: "an answer in flight counts as read when it comes", File: "feed/state.go", Old: "return Position{s.era.Load(), sequence},", New: "return Position{s.era.Load(), max(sequence, s.applied.Load())},"},
+		{Fault: "silence is fresh", File: "feed/state.go", Old: "heard != never && int64(now.Sub(s.began))-heard <= int64(longest)", New: "heard != never"},
 	}
+	for i := range all {
+		all[i].Test, all[i].Says = "TestGatewaysWithinTheBound", staleCalls+string(porcupine.Illegal)
+	}
+	controltest.Run(t, inCore(all))
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/phantomgate/phantomgate/testbed/control"
+	"github.com/phantomgate/phantomgate/plugins/controltest"
 	"github.com/phantomgate/phantomgate/testbed/e2e/rptest"
 )
 
@@ -132,10 +132,11 @@ func TestReplicasRenewOnTheWay(t *testing.T) {
 
 // TestReplicasRefreshNeedsTheGrace is the control of the two before: without the issuer's grace they fail.
 func TestReplicasRefreshNeedsTheGrace(t *testing.T) {
-	noGrace := control.Fault{File: "authserver/internal/grants/refresh.go", Old: "const grace = 10 * time.Second", New: "const grace = 0 * time.Second"}
-	for _, test := range []string{"TestReplicasRefresh", "TestReplicasRenewOnTheWay"} {
-		if err := noGrace.Missed(t.Context(), "../../..", "e2e/replicas", test); err != nil {
-			t.Error(err)
-		}
+	noGrace := controltest.Control{
+		Fault: "no grace for tabs", File: "../../../authserver/internal/grants/refresh.go",
+		Old: "const grace = 10 * time.Second", New: "const grace = 0 * time.Second", Test: "TestReplicasRefresh", In: ".",
 	}
+	onTheWay := noGrace
+	onTheWay.Fault, onTheWay.Test = "no grace for calls", "TestReplicasRenewOnTheWay"
+	controltest.Run(t, []controltest.Control{noGrace, onTheWay})
 }
