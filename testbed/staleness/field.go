@@ -62,8 +62,7 @@ func (l *lab) setUp(ctx context.Context, s setup) (*field, error) {
 func (f *field) close() error {
 	var errs []error
 	for _, r := range f.replicas {
-		r.link.set(faults{})
-		errs = append(errs, r.host.stop())
+		errs = append(errs, r.host.stop(), r.link.close())
 	}
 	return errors.Join(append(errs, f.issuer.close())...)
 }

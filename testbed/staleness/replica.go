@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -83,11 +84,17 @@ func newCore(ctx context.Context, i *issuer, name string, now func() time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	c := &core{now: now, link: newLink()}
+	c := &core{now: now}
 	if c.config, err = gateway.Parse(config); err != nil {
 		return nil, err
 	}
-	return &replica{name, c.link, c}, c.start(ctx)
+	if c.link, err = newLink(i); err != nil {
+		return nil, err
+	}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(err, c.link.close())
+	}
+	return &replica{name, c.link, c}, nil
 }
 
 const path = "/api/eventcatalog/events"
