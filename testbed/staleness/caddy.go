@@ -35,7 +35,7 @@ func (l *lab) caddyProgram(ctx context.Context) (string, error) {
 	return program, nil
 }
 
-// newCaddy starts one, which takes a wire for the issuer.
+// newCaddy starts one, to which a wire is the issuer's address.
 func newCaddy(ctx context.Context, i *issuer, name string) (*replica, error) {
 	program, err := i.lab.caddyProgram(ctx)
 	if err != nil {
@@ -57,10 +57,11 @@ func newCaddy(ctx context.Context, i *issuer, name string) (*replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	between, err := newWire(i.addr)
+	between, err := newWire(i.wires[0], i.addr)
 	if err != nil {
 		return nil, err
 	}
+	i.wires = i.wires[1:]
 	c := caddy{&process{
 		program: program, args: []string{file},
 		env: []string{"PORT=" + port, "DATA_DIR=" + dir, "ISSUER=http://" + i.addr, "ISSUER_URL=http://" + between.address(),

@@ -52,6 +52,7 @@ type issuer struct {
 	lab         *lab
 	dir         string // where its database is
 	addr, admin string
+	wires       []string // addresses for wires, whose Host it answers to
 	config      string
 	stop        func() error // while it runs in this process
 	operator    string       // a reference of the operator
@@ -65,18 +66,22 @@ func (l *lab) start(ctx context.Context, more string, now func() time.Time) (*is
 		return nil, err
 	}
 	i := &issuer{lab: l, dir: dir, config: filepath.Join(dir, "issuer.yaml")}
-	if i.addr, err = freeAddress(); err != nil {
-		return nil, err
+	var free []string
+	for range 4 {
+		address, err := freeAddress()
+		if err != nil {
+			return nil, err
+		}
+		free = append(free, address)
 	}
-	if i.admin, err = freeAddress(); err != nil {
-		return nil, err
-	}
+	i.addr, i.admin, i.wires = free[0], free[1], free[2:]
 	if err := os.WriteFile(i.config, append(bytes.Clone(issuerFile), more...), 0o600); err != nil {
 		return nil, err
 	}
 	i.process = &process{
 		program: l.program, args: []string{"run", "--config", i.config, "--log-level", "error"},
-		env:    []string{"ISSUER_ADDR=" + i.addr, "ADMIN_ADDR=" + i.admin, "DATA_DIR=" + dir},
+		env: []string{"ISSUER_ADDR=" + i.addr, "ADMIN_ADDR=" + i.admin, "DATA_DIR=" + dir,
+			"WIRE_1=" + i.wires[0], "WIRE_2=" + i.wires[1]},
 		serves: "http://" + i.addr + "/healthz", http: newClient(),
 	}
 	if now == nil {
@@ -131,7 +136,7 @@ func (i *issuer) close() error {
 }
 
 func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", anyPort)
 	if err != nil {
 		return "", err
 	}

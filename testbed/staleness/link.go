@@ -26,10 +26,10 @@ type link struct {
 // newLink makes the link of a gateway in this process, which alone can have its polls take a wire of their own.
 func newLink(i *issuer) (l *link, err error) {
 	l = &link{}
-	if l.feed, err = newWire(i.addr); err != nil {
+	if l.feed, err = newWire(anyPort, i.addr); err != nil {
 		return nil, err
 	}
-	if l.other, err = newWire(i.addr); err != nil {
+	if l.other, err = newWire(anyPort, i.addr); err != nil {
 		return nil, errors.Join(err, l.feed.close())
 	}
 	return l, nil

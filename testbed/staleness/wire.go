@@ -19,10 +19,12 @@ type wire struct {
 	http  *http.Transport // goes over it, whatever the request's address
 }
 
-func newWire(to string) (*wire, error) {
+const anyPort = "127.0.0.1:0"
+
+func newWire(from, to string) (*wire, error) {
 	// The proxy's own API is not served. What it would log is what it is told to do.
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	w := &wire{proxy: toxiproxy.NewProxy(server, "issuer", "127.0.0.1:0", to)}
+	w := &wire{proxy: toxiproxy.NewProxy(server, "issuer", from, to)}
 	w.http = &http.Transport{MaxIdleConnsPerHost: 16, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, w.address())
 	}}

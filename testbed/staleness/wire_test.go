@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 )
@@ -73,7 +73,7 @@ func vanished(t *testing.T, conn net.Conn) {
 
 // TestWire: what befalls a wire befalls the connections that there are and those to come, and ends when it is mended.
 func TestWire(t *testing.T) {
-	w, err := newWire(echoes(t))
+	w, err := newWire(anyPort, echoes(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,18 +125,18 @@ func TestWire(t *testing.T) {
 	if err := w.close(); err != nil {
 		t.Fatal(err)
 	}
-	nothingLeft(t)
+	nothingLeft(t, "toxiproxy")
 }
 
-// nothingLeft waits until no goroutine works for a wire.
-func nothingLeft(t *testing.T) {
+// nothingLeft waits until no goroutine is in what is named so.
+func nothingLeft(t *testing.T, name string) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for limit := time.After(patience); ; {
-		stacks := make([]byte, 1<<20)
+		stacks := make([]byte, 8<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
-		if !strings.Contains(string(stacks), "toxiproxy") {
+		if !bytes.Contains(stacks, []byte(name)) {
 			return
 		}
 		select {
