@@ -35,6 +35,12 @@ func newLink(i *issuer) (l *link, err error) {
 	return l, nil
 }
 
+// newStraightLink makes one without proxies: only answers can be at fault.
+func newStraightLink() *link {
+	w := &wire{http: &http.Transport{MaxIdleConnsPerHost: 16}}
+	return &link{feed: w, other: w}
+}
+
 // wires does the same to each.
 func (l *link) wires(do func(*wire) error) error {
 	if l.feed == nil {

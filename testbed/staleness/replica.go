@@ -75,7 +75,7 @@ type core struct {
 	gateway atomic.Pointer[gateway.Gateway] // another one after a restart
 }
 
-func newCore(ctx context.Context, i *issuer, name string, now func() time.Time) (*replica, error) {
+func newCore(ctx context.Context, i *issuer, name string, s setup) (*replica, error) {
 	config, err := json.Marshal(map[string]any{
 		"issuer": map[string]any{"issuer": "http://" + i.addr, "clientId": "gateway", "clientSecret": "gateway-demo-secret", "timeout": "2s"},
 		"cache":  map[string]any{"maxStaleness": i.lab.staleness.String()},
@@ -84,11 +84,13 @@ func newCore(ctx context.Context, i *issuer, name string, now func() time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	c := &core{now: now}
+	c := &core{now: s.gatewayClock}
 	if c.config, err = gateway.Parse(config); err != nil {
 		return nil, err
 	}
-	if c.link, err = newLink(i); err != nil {
+	if s.straight {
+		c.link = newStraightLink()
+	} else if c.link, err = newLink(i); err != nil {
 		return nil, err
 	}
 	if err := c.start(ctx); err != nil {

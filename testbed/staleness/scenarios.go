@@ -83,7 +83,7 @@ func scenarios(s settings) []scenario {
 // healthy revokes one token after the other before n gateways.
 func healthy(n, rounds int, lost float64) func(context.Context, *lab) (outcome, error) {
 	return func(ctx context.Context, l *lab) (o outcome, err error) {
-		f, err := l.setUp(ctx, setup{gateways: n})
+		f, err := l.setUp(ctx, setup{gateways: n, straight: true})
 		if err != nil {
 			return o, err
 		}

@@ -15,8 +15,8 @@ import (
 
 // wire is a network before the issuer: a TCP proxy that does to connections what networks do to them.
 type wire struct {
-	proxy *toxiproxy.Proxy
-	http  *http.Transport // goes over it, whatever the request's address
+	proxy *toxiproxy.Proxy // nil: it is straight
+	http  *http.Transport  // goes over it, whatever the request's address
 }
 
 const anyPort = "127.0.0.1:0"
@@ -67,5 +67,8 @@ func (w *wire) mend() error {
 
 func (w *wire) close() error {
 	w.http.CloseIdleConnections()
-	return w.refuse()
+	if w.proxy != nil {
+		w.proxy.Stop()
+	}
+	return nil
 }
