@@ -21,6 +21,7 @@ type field struct {
 // setup is what a field is made of.
 type setup struct {
 	gateways     int
+	straight     bool             // without proxies, whose cost would be in the figures: no connection can be broken
 	issuer       string           // more lines for the issuer's file
 	issuerClock  func() time.Time // nil: the machine's
 	gatewayClock func() time.Time // nil: the machine's
@@ -35,7 +36,7 @@ func (l *lab) setUp(ctx context.Context, s setup) (*field, error) {
 	}
 	if s.gateway == nil {
 		s.gateway = func(ctx context.Context, i *issuer, name string) (*replica, error) {
-			return newCore(ctx, i, name, s.gatewayClock)
+			return newCore(ctx, i, name, s)
 		}
 	}
 	i, err := l.start(ctx, s.issuer, s.issuerClock)
@@ -62,8 +63,7 @@ func (l *lab) setUp(ctx context.Context, s setup) (*field, error) {
 func (f *field) close() error {
 	var errs []error
 	for _, r := range f.replicas {
-		r.link.set(faults{})
-		errs = append(errs, r.host.stop())
+		errs = append(errs, r.host.stop(), r.link.close())
 	}
 	return errors.Join(append(errs, f.issuer.close())...)
 }

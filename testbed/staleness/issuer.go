@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/phantomgate/phantomgate/authserver"
@@ -49,14 +48,13 @@ func (l *lab) close() error { return os.RemoveAll(l.dir) }
 
 // issuer is the place of one issuer: its database and addresses stay the same however often it is started.
 type issuer struct {
+	*process    // which runs, unless it runs in this one
 	lab         *lab
 	dir         string // where its database is
 	addr, admin string
-	env         []string
+	wires       []string // addresses for wires, whose Host it answers to
 	config      string
-	http        *http.Client
-	process     *exec.Cmd    // while it runs as a process of its own
-	stop        func() error // while it runs in this one
+	stop        func() error // while it runs in this process
 	operator    string       // a reference of the operator
 }
 
@@ -67,58 +65,29 @@ func (l *lab) start(ctx context.Context, more string, now func() time.Time) (*is
 	if err != nil {
 		return nil, err
 	}
-	i := &issuer{lab: l, config: filepath.Join(dir, "issuer.yaml"), http: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
-	if i.addr, err = freeAddress(); err != nil {
-		return nil, err
+	i := &issuer{lab: l, dir: dir, config: filepath.Join(dir, "issuer.yaml")}
+	var free []string
+	for range 4 {
+		address, err := freeAddress()
+		if err != nil {
+			return nil, err
+		}
+		free = append(free, address)
 	}
-	if i.admin, err = freeAddress(); err != nil {
-		return nil, err
-	}
+	i.addr, i.admin, i.wires = free[0], free[1], free[2:]
 	if err := os.WriteFile(i.config, append(bytes.Clone(issuerFile), more...), 0o600); err != nil {
 		return nil, err
 	}
-	i.dir, i.env = dir, []string{"ISSUER_ADDR=" + i.addr, "ADMIN_ADDR=" + i.admin, "DATA_DIR=" + dir}
+	i.process = &process{
+		program: l.program, args: []string{"run", "--config", i.config, "--log-level", "error"},
+		env: []string{"ISSUER_ADDR=" + i.addr, "ADMIN_ADDR=" + i.admin, "DATA_DIR=" + dir,
+			"WIRE_1=" + i.wires[0], "WIRE_2=" + i.wires[1]},
+		serves: "http://" + i.addr + "/healthz", http: newClient(),
+	}
 	if now == nil {
-		return i, i.run(ctx)
+		return i, i.process.start(ctx)
 	}
 	return i, i.runHere(ctx, now)
-}
-
-// run starts the process and returns once it answers.
-func (i *issuer) run(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, i.lab.program, "run", "--config", i.config, "--log-level", "error")
-	cmd.Env = append(os.Environ(), i.env...)
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	i.process = cmd
-	if err := i.answers(ctx); err != nil {
-		return errors.Join(err, i.kill(), errors.New(log.String()))
-	}
-	return nil
-}
-
-// answers waits until the issuer is healthy.
-func (i *issuer) answers(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for limit := time.After(30 * time.Second); ; {
-		if resp, err := i.http.Get("http://" + i.addr + "/healthz"); err == nil {
-			_ = resp.Body.Close() // nobody reads it
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-limit:
-			return errors.New("the issuer does not answer")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 func (i *issuer) runHere(ctx context.Context, now func() time.Time) error {
@@ -137,18 +106,7 @@ func (i *issuer) runHere(ctx context.Context, now func() time.Time) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx) }()
 	i.stop = func() error { cancel(); return <-ended }
-	return i.answers(ctx)
-}
-
-// kill is SIGKILL.
-func (i *issuer) kill() error {
-	if i.process == nil {
-		return nil
-	}
-	err := i.process.Process.Signal(syscall.SIGKILL)
-	_ = i.process.Wait() // that it was killed is no news
-	i.process = nil
-	return err
+	return answers(ctx, i.http, i.serves)
 }
 
 // backUp copies the database of an issuer that does not run: with its WAL, since it was killed.
@@ -178,7 +136,7 @@ func (i *issuer) close() error {
 }
 
 func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", anyPort)
 	if err != nil {
 		return "", err
 	}

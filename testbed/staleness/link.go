@@ -10,29 +10,58 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 )
 
-// link is the network between one gateway and the issuer, and what goes wrong on it. It stands where the gateway's connections
-// do, so a cut is one of whole requests, before or behind the issuer.
+// link is the way of one gateway to the issuer. What befalls connections befalls its wires. What befalls single answers, which no
+// network tells apart, is done by RoundTrip, to a gateway in this process.
 type link struct {
-	base  http.RoundTripper
-	asked atomic.Int64 // introspections that were sent over it
+	feed  *wire // what polls take; nil: all take the other one
+	other *wire
 
 	mu     sync.Mutex
 	faults faults
 	keys   []byte // the issuer's keys as they were first answered, for oldKeys
 }
 
-func newLink() *link { return &link{base: &http.Transport{MaxIdleConnsPerHost: 16}} }
+// newLink makes the link of a gateway in this process, which alone can have its polls take a wire of their own.
+func newLink(i *issuer) (l *link, err error) {
+	l = &link{}
+	if l.feed, err = newWire(anyPort, i.addr); err != nil {
+		return nil, err
+	}
+	if l.other, err = newWire(anyPort, i.addr); err != nil {
+		return nil, errors.Join(err, l.feed.close())
+	}
+	return l, nil
+}
 
-// faults are what goes wrong; the zero faults are none.
+// newStraightLink makes one without proxies: only answers can be at fault.
+func newStraightLink() *link {
+	w := &wire{http: &http.Transport{MaxIdleConnsPerHost: 16}}
+	return &link{feed: w, other: w}
+}
+
+// wires does the same to each.
+func (l *link) wires(do func(*wire) error) error {
+	if l.feed == nil {
+		return do(l.other)
+	}
+	return errors.Join(do(l.feed), do(l.other))
+}
+
+func (l *link) cut() error    { return l.wires((*wire).cut) }
+func (l *link) refuse() error { return l.wires((*wire).refuse) }
+func (l *link) close() error  { return l.wires((*wire).close) }
+
+// mend ends whatever goes wrong.
+func (l *link) mend() error {
+	l.set(faults{})
+	return l.wires((*wire).mend)
+}
+
+// faults are what goes wrong with answers; the zero faults are none.
 type faults struct {
-	cut    bool          // nothing comes back, of anything
-	deaf   bool          // nothing comes back of polls
-	lost   float64       // this part of the answers does not come back; the issuer has done what was asked
-	slow   time.Duration // answers of polls come so much later
+	lost   float64 // this part of the answers does not come back; the issuer has done what was asked
 	tamper func(*pollAnswer)
 
 	oldKeys bool // the issuer's keys are answered as they were at first, which no issuer does: a control
@@ -47,7 +76,7 @@ type pollAnswer struct {
 	To            int64             `json:"to"`
 }
 
-// set changes what goes wrong from now on.
+// set changes what goes wrong with answers from now on.
 func (l *link) set(f faults) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,61 +85,33 @@ func (l *link) set(f faults) {
 
 // RoundTrip sends a request over the link.
 func (l *link) RoundTrip(r *http.Request) (*http.Response, error) {
-	isPoll := strings.HasSuffix(r.URL.Path, "/poll")
-	if strings.HasSuffix(r.URL.Path, "/introspect") {
-		l.asked.Add(1)
+	isPoll, over := strings.HasSuffix(r.URL.Path, "/poll"), l.other
+	if isPoll {
+		over = l.feed
 	}
-	if l.isCut(isPoll) {
-		return l.silence(r, isPoll)
-	}
-	resp, err := l.base.RoundTrip(r)
+	resp, err := over.http.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	if l.isCut(isPoll) || l.loses() { // it was cut while the answer was under way
+	l.mu.Lock()
+	f := l.faults
+	l.mu.Unlock()
+	switch {
+	case rand.Float64() < f.lost:
 		_ = resp.Body.Close() // it is lost
 		return nil, errors.New("the answer was lost")
-	}
-	if strings.HasSuffix(r.URL.Path, "/jwks") {
+	case f.oldKeys && strings.HasSuffix(r.URL.Path, "/jwks"):
 		return l.aged(resp)
+	case f.tamper != nil && isPoll && resp.StatusCode == http.StatusOK:
+		return tampered(resp, f.tamper)
 	}
-	if !isPoll {
-		return resp, nil
-	}
-	l.mu.Lock()
-	slow, tamper := l.faults.slow, l.faults.tamper
-	l.mu.Unlock()
-	if slow > 0 {
-		select {
-		case <-time.After(slow):
-		case <-r.Context().Done():
-		}
-	}
-	if tamper == nil || resp.StatusCode != http.StatusOK {
-		return resp, nil
-	}
-	return tampered(resp, tamper)
+	return resp, nil
 }
 
-func (l *link) isCut(isPoll bool) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.faults.cut || l.faults.deaf && isPoll
-}
-
-func (l *link) loses() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.faults.lost > 0 && rand.Float64() < l.faults.lost
-}
-
-// aged is the answer with the keys, or with oldKeys the first such answer again.
+// aged is the first answer with the keys again.
 func (l *link) aged(resp *http.Response) (*http.Response, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.faults.oldKeys {
-		return resp, nil
-	}
 	text, err := body(resp, nil)
 	if err != nil {
 		return nil, err
@@ -121,35 +122,14 @@ func (l *link) aged(resp *http.Response) (*http.Response, error) {
 	return with(resp, l.keys), nil
 }
 
-// silence answers nothing until the caller gives up, or the link is whole again: then the connection turns out to be dead.
-func (l *link) silence(r *http.Request, isPoll bool) (*http.Response, error) {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for l.isCut(isPoll) {
-		select {
-		case <-r.Context().Done():
-			return nil, r.Context().Err()
-		case <-tick.C:
-		}
-	}
-	return nil, errors.New("the connection is dead")
-}
-
 func tampered(resp *http.Response, tamper func(*pollAnswer)) (*http.Response, error) {
-	body, err := io.ReadAll(resp.Body)
-	_ = resp.Body.Close() // it was read
-	if err != nil {
-		return nil, err
-	}
 	var answer pollAnswer
-	if err := json.Unmarshal(body, &answer); err != nil {
+	if err := decode(resp, nil, &answer); err != nil {
 		return nil, err
 	}
 	tamper(&answer)
-	if body, err = json.Marshal(answer); err != nil {
-		return nil, err
-	}
-	return with(resp, body), nil
+	text, err := json.Marshal(answer)
+	return with(resp, text), err
 }
 
 // with is an answer with another body.

@@ -62,8 +62,12 @@ func run(ctx context.Context, size string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all, err := measure(ctx, root, s, out)
+	l, err := newLab(ctx, root)
 	if err != nil {
+		return err
+	}
+	all, err := measure(ctx, l, s, out)
+	if err = errors.Join(err, l.close()); err != nil {
 		return err
 	}
 	figures.PrintTable(out, all)
@@ -88,12 +92,7 @@ func repository(ctx context.Context) (string, error) {
 }
 
 // measure runs every scenario, each on an issuer of its own.
-func measure(ctx context.Context, root string, s settings, out io.Writer) (all []figures.Figure, err error) {
-	l, err := newLab(ctx, root)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, l.close()) }()
+func measure(ctx context.Context, l *lab, s settings, out io.Writer) (all []figures.Figure, err error) {
 	var total outcome
 	for _, sc := range scenarios(s) {
 		fmt.Fprintf(out, "%s …\n", sc.about)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -74,7 +75,7 @@ type core struct {
 	gateway atomic.Pointer[gateway.Gateway] // another one after a restart
 }
 
-func newCore(ctx context.Context, i *issuer, name string, now func() time.Time) (*replica, error) {
+func newCore(ctx context.Context, i *issuer, name string, s setup) (*replica, error) {
 	config, err := json.Marshal(map[string]any{
 		"issuer": map[string]any{"issuer": "http://" + i.addr, "clientId": "gateway", "clientSecret": "gateway-demo-secret", "timeout": "2s"},
 		"cache":  map[string]any{"maxStaleness": i.lab.staleness.String()},
@@ -83,11 +84,19 @@ func newCore(ctx context.Context, i *issuer, name string, now func() time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	c := &core{now: now, link: newLink()}
+	c := &core{now: s.gatewayClock}
 	if c.config, err = gateway.Parse(config); err != nil {
 		return nil, err
 	}
-	return &replica{name, c.link, c}, c.start(ctx)
+	if s.straight {
+		c.link = newStraightLink()
+	} else if c.link, err = newLink(i); err != nil {
+		return nil, err
+	}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(err, c.link.close())
+	}
+	return &replica{name, c.link, c}, nil
 }
 
 const path = "/api/eventcatalog/events"

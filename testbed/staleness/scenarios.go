@@ -54,9 +54,10 @@ func scenarios(s settings) []scenario {
 			scenario{fmt.Sprint("lossy_", n), fmt.Sprintf("%d gateways, one answer in a hundred is lost", n), healthy(n, rounds, 0.01), false, false})
 	}
 	return append(all,
-		scenario{name: "cut_off", about: "the gateway is cut off from the issuer", run: repeat(s.faults, cutOff)},
-		scenario{name: "deaf", about: "the feed alone is cut off", run: repeat(s.faults, deaf)},
-		scenario{name: "slow_feed", about: "the feed's answers come 300 ms late", run: repeat(s.faults, slowFeed)},
+		scenario{name: "cut_off", about: "the gateway is cut off from the issuer", run: repeat(s.faults, breaks((*link).cut))},
+		scenario{name: "refused", about: "the gateway's connections to the issuer break, and new ones are refused", run: repeat(s.faults, breaks((*link).refuse))},
+		scenario{name: "deaf", about: "the feed alone is cut off", run: repeat(s.faults, breaks(deaf))},
+		scenario{name: "slow_feed", about: "the feed's answers come 300 ms late", run: repeat(s.faults, breaks(slowFeed))},
 		scenario{name: "events_lost", about: "half of the events are taken out of the answers", run: repeat(s.faults, tampering(losing))},
 		scenario{name: "events_doubled", about: "events come again and again", run: repeat(s.faults, tampering(doubling))},
 		scenario{name: "events_reordered", about: "events come one answer late", run: repeat(s.faults, tampering(reordering))},
@@ -71,10 +72,10 @@ func scenarios(s settings) []scenario {
 		scenario{name: "everything", about: "everything is revoked", run: repeat(s.faults, everything)},
 		scenario{name: "far_behind", about: fmt.Sprintf("the gateway has missed %d revocations", s.behind), run: farBehind(s.behind)},
 		scenario{name: "restored", about: "the issuer's database is replaced by a backup that does not know the revocation", run: restored(true)},
-		scenario{name: "caddy", about: "two Caddys, processes of their own, nothing wrong", run: throughCaddy(max(5, s.rounds/2), caddyWell), soon: true},
-		scenario{name: "caddy_cut_off", about: "a Caddy is cut off from the issuer", run: throughCaddy(s.faults/3+1, caddyCutOff)},
-		scenario{name: "caddy_stopped", about: "a Caddy stands still (SIGSTOP) until the bound is over", run: throughCaddy(s.faults/3+1, caddyStopped)},
-		scenario{name: "caddy_killed", about: "a Caddy is killed after the answer, and started again", run: throughCaddy(s.faults/3+1, caddyKilled)},
+		scenario{name: "caddy", about: "two Caddys, processes of their own, nothing wrong", run: throughCaddy(max(5, s.rounds/2), well), soon: true},
+		scenario{name: "caddy_cut_off", about: "a Caddy is cut off from the issuer", run: throughCaddy(s.faults/3+1, breaks((*link).cut))},
+		scenario{name: "caddy_stopped", about: "a Caddy stands still (SIGSTOP) until the bound is over", run: throughCaddy(s.faults/3+1, stopped)},
+		scenario{name: "caddy_killed", about: "a Caddy is killed after the answer, and started again", run: throughCaddy(s.faults/3+1, gatewayRestarted)},
 		scenario{name: "flood", about: "made-up references come as fast as they can", run: flood(s.flood)},
 	)
 }
@@ -82,7 +83,7 @@ func scenarios(s settings) []scenario {
 // healthy revokes one token after the other before n gateways.
 func healthy(n, rounds int, lost float64) func(context.Context, *lab) (outcome, error) {
 	return func(ctx context.Context, l *lab) (o outcome, err error) {
-		f, err := l.setUp(ctx, setup{gateways: n})
+		f, err := l.setUp(ctx, setup{gateways: n, straight: true})
 		if err != nil {
 			return o, err
 		}
@@ -119,39 +120,31 @@ func repeatBefore(rounds int, s setup, make func(f *field, victim *replica) tria
 				return o, err
 			}
 			o.add(more)
-			for _, r := range f.replicas {
-				r.link.set(faults{})
-			}
 		}
 		return o, nil
 	}
 }
 
-// breaks makes a trial during which the victim's link is changed, and whole again when the bound is well over.
-func breaks(victim *replica, f faults) trial {
-	return trial{
-		before: func() error { victim.link.set(f); return nil },
-		settle: bound + bound/2,
-		healed: func() error { victim.link.set(faults{}); return nil },
+// breaks makes a trial during which something goes wrong on the victim's link, which is whole again when the bound is well over.
+func breaks(how func(*link) error) func(*field, *replica) trial {
+	return func(_ *field, victim *replica) trial {
+		return trial{
+			before: func() error { return how(victim.link) },
+			settle: bound + bound/2,
+			healed: victim.link.mend,
+		}
 	}
 }
 
-func cutOff(_ *field, victim *replica) trial {
-	return breaks(victim, faults{cut: true})
-}
+func deaf(l *link) error { return l.feed.cut() }
 
-func deaf(_ *field, victim *replica) trial {
-	return breaks(victim, faults{deaf: true})
-}
-
-func slowFeed(_ *field, victim *replica) trial {
-	return breaks(victim, faults{slow: 300 * time.Millisecond})
-}
+func slowFeed(l *link) error { return l.feed.delay(300 * time.Millisecond) }
 
 func tampering(how func() func(*pollAnswer)) func(*field, *replica) trial {
-	return func(_ *field, victim *replica) trial {
-		return breaks(victim, faults{tamper: how()})
-	}
+	return breaks(func(l *link) error {
+		l.set(faults{tamper: how()})
+		return nil
+	})
 }
 
 // issuerKilled also asks the issuer itself afterwards: what it had answered, it must know.
@@ -162,7 +155,7 @@ func issuerKilled(f *field, _ *replica) trial {
 			return answered, errors.Join(err, f.issuer.kill())
 		},
 		settle: bound + bound/2,
-		healed: func() error { return f.issuer.run(context.Background()) },
+		healed: func() error { return f.issuer.start(context.Background()) },
 	}
 }
 

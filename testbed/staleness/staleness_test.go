@@ -1,48 +1,15 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// TestShort runs every scenario, a few times each, and holds what is promised whatever happens: no request passes later than
-// the bound, no living token is refused, no answered revocation is lost. How soon is a figure, which this does not look at.
+// TestShort runs every scenario, a few times each, and the controls. One lab does for all: its programs take longer to build than
+// the scenarios to run.
 func TestShort(t *testing.T) {
-	root, err := repository(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	all, err := measure(t.Context(), root, shortSettings(), &out)
-	t.Log(out.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	promises := 0
-	for _, f := range all {
-		if strings.HasSuffix(f.Name, "false_passes") || strings.HasSuffix(f.Name, "_unavailable") || f.Name == "false_refusals" || f.Name == "lost_writes" {
-			promises++
-			if !f.Holds {
-				t.Errorf("%s is %v", f.Name, f.Value)
-			}
-		}
-	}
-	want := 3
-	for _, sc := range scenarios(shortSettings()) {
-		want++
-		if sc.always {
-			want++
-		}
-	}
-	if promises != want {
-		t.Errorf("%d promises were looked at, want %d", promises, want)
-	}
-}
-
-// newTestLab ends with the test.
-func newTestLab(t *testing.T) *lab {
-	t.Helper()
 	root, err := repository(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -56,18 +23,51 @@ func newTestLab(t *testing.T) *lab {
 			t.Error(err)
 		}
 	})
-	return l
+	t.Run("promises", func(t *testing.T) { promises(t, l) })
+	t.Run("control: gateways that do without the feed", func(t *testing.T) { withoutFeed(t, *l) })
+	t.Run("control: gateways that get no new keys", func(t *testing.T) { withOldKeys(t, l) })
+	t.Run("control: a backup that is not told", func(t *testing.T) { backupNotTold(t, l) })
+	nothingLeft(t, "toxiproxy/v2.(*Proxy)") // a gateway's way to the issuer that is still served
 }
 
-// TestShortControl: gateways that go on for a minute without the feed are found out.
-func TestShortControl(t *testing.T) {
-	l := newTestLab(t)
+// promises holds what is promised whatever happens: no request passes later than the bound, no living token is refused, no answered
+// revocation is lost. How soon is a figure, which this does not look at.
+func promises(t *testing.T, l *lab) {
+	var out strings.Builder
+	all, err := measure(t.Context(), l, shortSettings(), &out)
+	t.Log(out.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for _, f := range all {
+		if strings.HasSuffix(f.Name, "false_passes") || strings.HasSuffix(f.Name, "_unavailable") || f.Name == "false_refusals" || f.Name == "lost_writes" {
+			looked++
+			if !f.Holds {
+				t.Errorf("%s is %v", f.Name, f.Value)
+			}
+		}
+	}
+	want := 3
+	for _, sc := range scenarios(shortSettings()) {
+		want++
+		if sc.always {
+			want++
+		}
+	}
+	if looked != want {
+		t.Errorf("%d promises were looked at, want %d", looked, want)
+	}
+}
+
+// withoutFeed: gateways that go on for a minute without the feed are found out.
+func withoutFeed(t *testing.T, l lab) {
 	l.staleness = time.Minute
 	for _, sc := range scenarios(shortSettings()) {
-		if sc.name != "deaf" && sc.name != "cut_off" && sc.name != "caddy_cut_off" {
+		if !slices.Contains([]string{"deaf", "cut_off", "refused", "caddy_cut_off"}, sc.name) {
 			continue
 		}
-		seen, err := sc.run(t.Context(), l)
+		seen, err := sc.run(t.Context(), &l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,18 +77,18 @@ func TestShortControl(t *testing.T) {
 	}
 }
 
-// TestKeyRotationControl: gateways that are given no new keys are found out. They may have fetched the second key with the first
-// one, and it ends with the last key's first signature: what they do not know has to sign for a while in between.
-func TestKeyRotationControl(t *testing.T) {
-	seen, err := keyRotation(6, faults{oldKeys: true})(t.Context(), newTestLab(t))
+// withOldKeys: gateways that are given no new keys are found out. They may have fetched the second key with the first one, and it
+// ends with the last key's first signature: what they do not know has to sign for a while in between.
+func withOldKeys(t *testing.T, l *lab) {
+	seen, err := keyRotation(6, faults{oldKeys: true})(t.Context(), l)
 	if err == nil && seen.unavailable == 0 || err != nil && !strings.Contains(err.Error(), "does not serve a living token") {
 		t.Errorf("it ended with %v, and no good request was seen to fail", err)
 	}
 }
 
-// TestRestoredControl: an issuer that was not told that its database is a backup honours again what was revoked, and so do gateways.
-func TestRestoredControl(t *testing.T) {
-	seen, err := restored(false)(t.Context(), newTestLab(t))
+// backupNotTold: an issuer that was not told that its database is a backup honours again what was revoked, and so do gateways.
+func backupNotTold(t *testing.T, l *lab) {
+	seen, err := restored(false)(t.Context(), l)
 	if err == nil || !strings.Contains(err.Error(), "never refused a revoked token: it answers 200") {
 		t.Errorf("it ended with %v, after %v", err, seen)
 	}

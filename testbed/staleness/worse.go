@@ -20,10 +20,10 @@ func restored(told bool) func(context.Context, *lab) (outcome, error) {
 		i := f.issuer
 		return trial{
 			endsAll: true,
-			before:  func() error { return errors.Join(i.kill(), i.backUp(), i.run(context.Background())) },
+			before:  func() error { return errors.Join(i.kill(), i.backUp(), i.start(context.Background())) },
 			during: func() error {
 				err := errors.Join(i.kill(), i.restore(told))
-				return errors.Join(err, i.run(context.Background()))
+				return errors.Join(err, i.start(context.Background()))
 			},
 			settle: bound + bound/2,
 			healed: func() error {
@@ -45,10 +45,10 @@ func restored(told bool) func(context.Context, *lab) (outcome, error) {
 func farBehind(n int) func(context.Context, *lab) (outcome, error) {
 	return repeat(1, func(f *field, victim *replica) trial {
 		return trial{
-			before: func() error { victim.link.set(faults{cut: true}); return nil },
+			before: victim.link.cut,
 			during: func() error { return f.revokeMany(n) },
 			settle: bound,
-			healed: func() error { victim.link.set(faults{}); return nil },
+			healed: victim.link.mend,
 		}
 	})
 }

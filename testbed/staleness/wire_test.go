@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// echoes is a server that answers every connection with what it sends.
+func echoes(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = io.Copy(conn, conn)
+				_ = conn.Close()
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func dial(t *testing.T, w *wire) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", w.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func say(t *testing.T, conn net.Conn, words string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, words); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hears fails unless these words come back.
+func hears(t *testing.T, conn net.Conn, words string) {
+	t.Helper()
+	heard := make([]byte, len(words))
+	if _, err := io.ReadFull(conn, heard); err != nil || string(heard) != words {
+		t.Fatalf("heard %q, %v; want %q", heard, err, words)
+	}
+}
+
+// vanished fails unless the connection ends with nothing heard.
+func vanished(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if heard, err := io.ReadAll(conn); len(heard) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("heard %q, %v; want a connection that is dead", heard, err)
+	}
+}
+
+// TestWire: what befalls a wire befalls the connections that there are and those to come, and ends when it is mended.
+func TestWire(t *testing.T) {
+	w, err := newWire(anyPort, echoes(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := dial(t, w)
+	say(t, before, "whole")
+	hears(t, before, "whole")
+
+	if err := w.delay(time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	say(t, before, "late")
+	hears(t, before, "late")
+
+	if err := w.cut(); err != nil {
+		t.Fatal(err)
+	}
+	say(t, before, "vanishes")
+	during := dial(t, w)
+	say(t, during, "vanishes")
+	// That it has no more to say is all that goes through.
+	if err := during.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	vanished(t, during)
+	if err := w.mend(); err != nil {
+		t.Fatal(err)
+	}
+	vanished(t, before)
+
+	before = dial(t, w)
+	say(t, before, "whole")
+	hears(t, before, "whole")
+	if err := w.refuse(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.Read(make([]byte, 1)); err == nil {
+		t.Error("a connection outlived its wire")
+	}
+	if conn, err := net.Dial("tcp", w.address()); err == nil {
+		t.Error("a wire that refuses took a connection", conn.Close())
+	}
+	if err := w.mend(); err != nil {
+		t.Fatal(err)
+	}
+	again := dial(t, w)
+	say(t, again, "whole")
+	hears(t, again, "whole")
+
+	if err := w.close(); err != nil {
+		t.Fatal(err)
+	}
+	nothingLeft(t, "toxiproxy")
+}
+
+// nothingLeft waits until no goroutine is in what is named so.
+func nothingLeft(t *testing.T, name string) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(patience); ; {
+		stacks := make([]byte, 8<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		if !bytes.Contains(stacks, []byte(name)) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("these are left:\n%s", stacks)
+		}
+	}
+}
