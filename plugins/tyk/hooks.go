@@ -48,7 +48,7 @@ func refusedConfig() *policy.Refusal {
 // pre comes before Tyk's own authentication. It decides about every request, whether or not Tyk will authenticate: with an OAS
 // API that is two files, the classic one governs that, and it is not seen here.
 func (h *hooks) pre(w http.ResponseWriter, r *http.Request, a *api) *passed {
-	restoreCredential(r)
+	passedOf(r).restoreCredential(r)
 	if a.gateway.ServeAgent(w, r) {
 		return nil
 	}
@@ -65,18 +65,18 @@ func (h *hooks) auth(w http.ResponseWriter, r *http.Request, a *api) *passed {
 	if p.holds(r, a) {
 		p.fresh = false // an API that passes the request to itself asks anew
 	} else {
-		restoreCredential(r)
+		p.restoreCredential(r)
 		if p = h.swap(w, r, a); p == nil {
 			return nil
 		}
 	}
-	session, err := a.sessions.of(p.phantomToken)
+	session, keyHash, err := a.sessions.of(p.phantomToken)
 	if err != nil {
 		h.logger.Error("no session for Tyk can be made of a phantom token", "api", a.id, "error", err)
 		policy.IssuerError().Write(w)
 		return nil
 	}
-	setSession(r, session)
+	setSession(r, session, keyHash)
 	return p
 }
 
@@ -141,8 +141,7 @@ func credentialOf(h http.Header, csrf string) credential {
 
 // restoreCredential gives a request back what its client sent, when it was let through before: another API has passed it on (a
 // tyk:// loop). A phantom token is for one audience, and the next API needs its own.
-func restoreCredential(r *http.Request) {
-	p := passedOf(r)
+func (p *passed) restoreCredential(r *http.Request) {
 	if p == nil {
 		return
 	}

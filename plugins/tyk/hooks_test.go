@@ -221,7 +221,7 @@ func TestKeyIDIsNotForeseen(t *testing.T) {
 // TestOpenRoutesOfTwoAPIs have a key each.
 func TestOpenRoutesOfTwoAPIs(t *testing.T) {
 	key := func(api string) string {
-		session, err := newSessions("org", api, gateway.Issuer{Issuer: "https://a"}, []byte("key"), sessionRules{}).of(nil)
+		session, _, err := newSessions("org", api, gateway.Issuer{Issuer: "https://a"}, []byte("key"), sessionRules{}).of(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +241,7 @@ func TestSessions(t *testing.T) {
 			"policiesByScope": map[string]any{"eventcatalog.read": []string{"readers"}},
 		}
 	})
-	session := func(path, token string) *sessionSeen {
+	once := func(path, token string) *sessionSeen {
 		t.Helper()
 		r := loaded.inject(httptest.NewRequest("GET", path, nil))
 		if token != "" {
@@ -256,7 +256,18 @@ func TestSessions(t *testing.T) {
 		if s.IsModified() {
 			t.Error("the session would be written to Redis")
 		}
+		if s.KeyHash() != "hash of "+s.KeyID {
+			t.Errorf("%s is stored under %q", s.KeyID, s.KeyHash())
+		}
 		return &sessionSeen{s.KeyID, s.Alias, s.OauthClientID, s.OrgID, strings.Join(s.ApplyPolicies, " "), s.Expires}
+	}
+	session := func(path, token string) *sessionSeen {
+		t.Helper()
+		first := once(path, token)
+		if second := once(path, token); *second != *first { // of what is remembered
+			t.Errorf("its second request's session is %+v, the first one's %+v", second, first)
+		}
+		return first
 	}
 	issue := func(sub, client string) string {
 		return w.issuer.Grant(plugintest.Token{Subject: sub, Client: client, Scopes: []string{"eventcatalog.read"}})
@@ -310,12 +321,12 @@ func TestNoUserNoSession(t *testing.T) {
 	s := newSessions("org", "api", gateway.Issuer{Issuer: "https://a"}, []byte("key"), sessionRules{})
 	for _, payload := range []string{`{"client_id":"mobile"}`, `{"sub":"","client_id":"mobile"}`, `[]`, `{"sub":7}`, "", "{"} {
 		header := "Bearer e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
-		if session, err := s.of([]string{header}); err == nil {
+		if session, _, err := s.of([]string{header}); err == nil {
 			t.Errorf("%s: session %+v", payload, session)
 		}
 	}
 	for _, header := range []string{"Bearer x", "Bearer a.%.c", ""} {
-		if session, err := s.of([]string{header}); err == nil {
+		if session, _, err := s.of([]string{header}); err == nil {
 			t.Errorf("%q: session %+v", header, session)
 		}
 	}
@@ -326,7 +337,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	s := newSessions("org", "api", gateway.Issuer{Issuer: "https://a"}, []byte("key"), sessionRules{})
 	for i := range 3 * identityEntries {
 		payload := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"u` + strconv.Itoa(i) + `"}`))
-		if _, err := s.of([]string{"Bearer e30." + payload + ".c2ln"}); err != nil {
+		if _, _, err := s.of([]string{"Bearer e30." + payload + ".c2ln"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -94,8 +94,9 @@ func startTyk(t testing.TB, redis, root string, change func(config map[string]an
 		"listen_address": "127.0.0.1", "listen_port": json.Number(port), "secret": controlSecret, "node_secret": controlSecret,
 		"template_path": filepath.Join(os.Getenv("TYK_SRC"), "templates"), "app_path": filepath.Join(folder, "apps"),
 		"middleware_path": folder, "use_db_app_configs": false, "enable_analytics": true, "hash_keys": true,
-		"analytics_config":  map[string]any{"enable_detailed_recording": false, "purge_delay": -1, "pool_size": 1, "records_buffer_size": 1},
-		"hash_key_function": "murmur128", "allow_insecure_configs": true,
+		"max_idle_connections_per_host": 500, // as for production: by default Tyk dials anew under load
+		"analytics_config":              map[string]any{"enable_detailed_recording": false, "purge_delay": -1, "pool_size": 1, "records_buffer_size": 1},
+		"hash_key_function":             "murmur128", "allow_insecure_configs": true,
 		"storage":                  map[string]any{"type": "redis", "host": host, "port": json.Number(redisPort)},
 		"policies":                 map[string]any{"policy_source": "file", "policy_record_name": filepath.Join(folder, "policies.json"), "allow_explicit_policy_id": true},
 		"http_server_options":      map[string]any{"enable_websockets": true, "flush_interval": 1, "skip_url_cleaning": true, "skip_target_path_escaping": true},

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/TykTechnologies/tyk/user"
 
@@ -42,28 +43,28 @@ type identity struct {
 	keyID, client, alias string
 	expires              int64
 	policies             []string
+	keyHash              atomic.Pointer[string] // what Tyk hashes keyID to; nil until it has
 }
 
 func newSessions(org, api string, issuer gateway.Issuer, key []byte, rules sessionRules) *sessions {
 	s := &sessions{org: org, issuer: issuer.Issuer, tenant: cmp.Or(issuer.Tenant, "default"), key: key, rules: rules}
-	s.open = identity{keyID: s.keyID("", "", api), alias: "open", policies: rules.Policies} // nobody's: no user is ""
+	s.open.keyID, s.open.alias, s.open.policies = s.keyID("", "", api), "open", rules.Policies // nobody's: no user is ""
 	return s
 }
 
 // of returns the session of a request whose Authorization header is header; nil on an open route. Each is new: Tyk writes to
-// it.
-func (s *sessions) of(header []string) (*user.SessionState, error) {
+// it. keyHash is where what Tyk hashes its KeyID to is kept.
+func (s *sessions) of(header []string) (session *user.SessionState, keyHash *atomic.Pointer[string], err error) {
 	who := &s.open
 	if header != nil {
-		var err error
 		if who, err = s.identity(header[0]); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	return &user.SessionState{
 		KeyID: who.keyID, OrgID: s.org, OauthClientID: who.client, Alias: who.alias, Expires: who.expires,
 		ApplyPolicies: slices.Clone(who.policies),
-	}, nil
+	}, &who.keyHash, nil
 }
 
 // identity returns what header, "Bearer" and a phantom token, says.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/TykTechnologies/tyk/apidef"
 	"github.com/TykTechnologies/tyk/apidef/oas"
@@ -39,10 +40,12 @@ type hop struct {
 
 // Value hides both definitions, and gives what was let through to passedOf.
 func (h hop) Value(key any) any {
-	switch key {
-	case ctx.Definition, ctx.OASDefinition:
-		return nil
-	case passedKey{}:
+	switch key := key.(type) {
+	case ctx.Key:
+		if key == ctx.Definition || key == ctx.OASDefinition {
+			return nil
+		}
+	case passedKey:
 		return h.passed
 	}
 	return h.Context.Value(key)
@@ -71,5 +74,16 @@ func recordsRequests() bool {
 	return c.AnalyticsConfig.EnableDetailedRecording || c.EnforceOrgDataDetailLogging
 }
 
-// setSession gives r its session. It is not scheduled for an update, which would write it to Redis with every request.
-func setSession(r *http.Request, s *user.SessionState) { ctx.SetSession(r, s, false) }
+// setSession gives r its session. It is not scheduled for an update, which would write it to Redis with every request. What Tyk
+// hashes its KeyID to is kept in hash: Tyk would do so with every request.
+func setSession(r *http.Request, s *user.SessionState, hash *atomic.Pointer[string]) {
+	known := hash.Load()
+	if known != nil {
+		s.SetKeyHash(*known)
+	}
+	ctx.SetSession(r, s, false)
+	if known == nil {
+		made := s.KeyHash()
+		hash.Store(&made)
+	}
+}

@@ -52,6 +52,9 @@ func SetSession(r *http.Request, s *user.SessionState, scheduleUpdate bool, hash
 	if s == nil {
 		panic("no session")
 	}
+	if s.KeyHashEmpty() {
+		s.SetKeyHash("hash of " + s.KeyID)
+	}
 	if scheduleUpdate {
 		s.Touch()
 	}

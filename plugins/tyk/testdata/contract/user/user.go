@@ -13,7 +13,22 @@ type SessionState struct {
 	KeyID         string
 
 	modified bool
+	keyHash  string
 }
+
+// KeyHash returns what the KeyID is stored under. It panics while there is none.
+func (s *SessionState) KeyHash() string {
+	if s.keyHash == "" {
+		panic("no hash")
+	}
+	return s.keyHash
+}
+
+// SetKeyHash sets it.
+func (s *SessionState) SetKeyHash(hash string) { s.keyHash = hash }
+
+// KeyHashEmpty tells whether there is none.
+func (s *SessionState) KeyHashEmpty() bool { return s.keyHash == "" }
 
 // Touch says that the session is to be written to Redis.
 func (s *SessionState) Touch() { s.modified = true }
