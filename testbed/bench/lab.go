@@ -9,7 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+
+	"github.com/phantomgate/phantomgate/testbed/race"
 )
 
 // lab is where things are measured: the repository, the programs built from it, and a folder for their files.
@@ -37,7 +40,7 @@ func newLab(ctx context.Context, out io.Writer) (*lab, error) {
 	}
 	l := &lab{root: filepath.Dir(testbed), bin: filepath.Join(data, "bin"), data: data}
 	fmt.Fprintln(out, "building what is measured; the first time takes some minutes, since Caddy is compiled too …")
-	build := exec.CommandContext(ctx, "go", append([]string{"build", "-o", l.bin + string(filepath.Separator)}, programs...)...)
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-race=" + strconv.FormatBool(race.Enabled), "-o", l.bin + string(filepath.Separator)}, programs...)...)
 	build.Dir = testbed
 	if report, err := build.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("building: %w\n%s", err, report), l.close())

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/phantomgate/phantomgate/testbed/race"
 )
 
 //go:embed gateway.caddyfile
@@ -22,14 +24,13 @@ var caddyFile []byte
 // caddy is a gateway as operators run it: Caddy with the plugin, a process of its own.
 type caddy struct{ *process }
 
-// caddyProgram builds Caddy once; it is the one that is measured too. The tests with -race have theirs built so: what Caddy
-// needs has been compiled like that already.
+// caddyProgram builds Caddy once; it is the one that is measured too.
 func (l *lab) caddyProgram(ctx context.Context) (string, error) {
 	program := filepath.Join(l.dir, "caddy")
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-race="+strconv.FormatBool(raceDetector), "-o", program, "./bench/caddy")
+	build := exec.CommandContext(ctx, "go", "build", "-race="+strconv.FormatBool(race.Enabled), "-o", program, "./bench/caddy")
 	build.Dir = filepath.Join(l.root, "testbed")
 	if report, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building Caddy: %w\n%s", err, report)

@@ -1,5 +1,0 @@
-//go:build !race
-
-package main
-
-const raceDetector = false // this program is built without -race

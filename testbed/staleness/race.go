@@ -1,5 +1,0 @@
-//go:build race
-
-package main
-
-const raceDetector = true // this program is built with -race
