@@ -16,6 +16,7 @@ import (
 // wire is a network before the issuer: a TCP proxy that does to connections what networks do to them.
 type wire struct {
 	proxy *toxiproxy.Proxy // nil: it is straight
+	at    string           // where the proxy listens, which it writes again whenever it starts
 	http  *http.Transport  // goes over it, whatever the request's address
 }
 
@@ -28,11 +29,15 @@ func newWire(from, to string) (*wire, error) {
 	w.http = &http.Transport{MaxIdleConnsPerHost: 16, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, w.address())
 	}}
-	return w, w.proxy.Start()
+	if err := w.proxy.Start(); err != nil {
+		return nil, err
+	}
+	w.at = w.proxy.Listen
+	return w, nil
 }
 
 // address is where it takes connections: the same one all the time.
-func (w *wire) address() string { return w.proxy.Listen }
+func (w *wire) address() string { return w.at }
 
 // cut has whatever is sent from now on vanish, either way. Connections stay open, and new ones are taken.
 func (w *wire) cut() error {
