@@ -1,9 +1,13 @@
 package plugins_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/phantomgate/phantomgate/plugins/controltest"
+)
 
 // feedControls are faults in what a gateway makes of the revocation feed, and the tests that must see them.
-var feedControls = []control{
+var feedControls = [][5]string{
 	{"generations are not compared", "feed/state.go", "s.young.byKey[key] > generation ||", "", "TestHolds"},
 	{"the older half is not looked at", "feed/state.go", " || p.Sequence < s.old.last && s.old.byKey[key] > generation", "", "TestEventsAreKeptLongEnough"},
 	{"what is forgotten still holds", "feed/state.go", "		s.floor = max(s.floor, s.old.last)\n", "", "TestAFloodOfRevocationsIsBounded"},
@@ -55,4 +59,4 @@ var feedControls = []control{
 	{"an event without its key is a forgery", "phantomtoken/securityevent.go", "case undecided(keyErr):", "case false:", "TestSecurityEventWithoutKeys"},
 }
 
-func TestFeedControls(t *testing.T) { runControls(t, feedControls) }
+func TestFeedControls(t *testing.T) { controltest.Run(t, controltest.Table(feedControls)) }

@@ -1,9 +1,13 @@
 package plugins_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/phantomgate/phantomgate/plugins/controltest"
+)
 
 // foreignControls are faults with issuers that are not phantomgate's, and the tests that must see them.
-var foreignControls = []control{
+var foreignControls = [][5]string{
 	{"what is not said to be inactive is active", "phantomtoken/dialect.go", `		case "true":
 		case "false":
 			return answer{}, ErrInactive
@@ -33,4 +37,4 @@ var foreignControls = []control{
 	{"a foreign issuer's addresses are guessed", "gateway/foreign.go", `if a.value == "" {`, "if false {", "TestParseFaults"},
 }
 
-func TestForeignControls(t *testing.T) { runControls(t, foreignControls) }
+func TestForeignControls(t *testing.T) { controltest.Run(t, controltest.Table(foreignControls)) }

@@ -1,9 +1,13 @@
 package plugins_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/phantomgate/phantomgate/plugins/controltest"
+)
 
 // signalControls are faults in what a gateway makes of a foreign issuer's feed, and the tests that must see them.
-var signalControls = []control{
+var signalControls = [][5]string{
 	{"another's user is ours", "feed/subjects.go", `s.Format == "iss_sub" && s.Issuer == issuer &&`, `s.Format == "iss_sub" &&`, "TestSubjects"},
 	{"an address names nobody", "feed/subjects.go", "	return keys, len(keys) > 0\n}\n\n// endedBefore", "	return keys, true\n}\n\n// endedBefore", "TestSubjects"},
 	{"who does not say the session has none", "feed/subjects.go", "			keys = append(keys, subjectKey(kindSession, \"\"))\n", "", "TestSubjects"},
@@ -55,4 +59,4 @@ var signalControls = []control{
 	{"a sid that is no text is none", "phantomtoken/revocation.go", `		return revocation{fault: errors.New("its sub, sid or tenant is no text")}` + "\n", "		_, c = errors.New, namedClaims{}\n", "TestWhatAForeignTokenDoesNotSay"},
 }
 
-func TestSignalControls(t *testing.T) { runControls(t, signalControls) }
+func TestSignalControls(t *testing.T) { controltest.Run(t, controltest.Table(signalControls)) }

@@ -6,16 +6,8 @@ import (
 	"github.com/phantomgate/phantomgate/plugins/controltest"
 )
 
-// A control is a fault put into a room, and the test that must see it. A safety test that passes with the protection
-// taken out protects nothing.
-type control struct {
-	fault    string
-	file     string // the file the fault is put into
-	old, new string // what stands there once, and what the fault makes of it
-	failing  string // the test that fails
-}
-
-var controls = []control{
+// Faults put into the rooms, and the tests that must see them.
+var controls = [][5]string{
 	{"scopes are not judged", "policy/policy.go", "f.Scopes&r.all != r.all ||", "", "TestJudge"},
 	{"expiry is not judged", "policy/policy.go", "now.UnixMilli() >= f.Expires", "false", "TestJudge"},
 	{"step-up is not judged", "policy/policy.go", "!slices.Contains(r.acr, f.ACR)", "false", "TestJudge"},
@@ -59,14 +51,4 @@ var controls = []control{
 	{"unknown keys pass", "gateway/strictjson.go", "case !known:", "case !known && key == \"\":", "TestParseFaults"},
 }
 
-func TestControls(t *testing.T) { runControls(t, controls) }
-
-// runControls puts each fault in, and sees the test fail.
-func runControls(t *testing.T, controls []control) {
-	t.Helper()
-	var all []controltest.Control
-	for _, c := range controls {
-		all = append(all, controltest.Control{Fault: c.fault, File: c.file, Old: c.old, New: c.new, Test: c.failing})
-	}
-	controltest.Run(t, all)
-}
+func TestControls(t *testing.T) { controltest.Run(t, controltest.Table(controls)) }

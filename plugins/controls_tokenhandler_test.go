@@ -1,9 +1,13 @@
 package plugins_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/phantomgate/phantomgate/plugins/controltest"
+)
 
 // tokenHandlerControls are the faults of the token handler, and the tests that must see them.
-var tokenHandlerControls = []control{
+var tokenHandlerControls = [][5]string{
 	{"cookies are bound to nothing", "tokenhandler/seal.go", "k.aad[p] = additionalData(names.full[p][0], tenant, key.ID)", "k.aad[p] = nil", "TestCookieFaultsAreAllOne"},
 	{"cookies are not bound to their names", "tokenhandler/seal.go", "additionalData(names.full[p][0], tenant, key.ID)", "additionalData(tenant, key.ID)", "TestCookieFaultsAreAllOne"},
 	{"cookies are not bound to their tenant", "tokenhandler/seal.go", "additionalData(names.full[p][0], tenant, key.ID)", "additionalData(names.full[p][0], key.ID)", "TestCookieFaultsAreAllOne"},
@@ -68,4 +72,6 @@ var tokenHandlerControls = []control{
 	{"an API's CORS headers stand beside ours", "tokenhandler/response.go", "		w.response.applyCORS(w.Header())\n", "", "TestWriter"},
 }
 
-func TestTokenHandlerControls(t *testing.T) { runControls(t, tokenHandlerControls) }
+func TestTokenHandlerControls(t *testing.T) {
+	controltest.Run(t, controltest.Table(tokenHandlerControls))
+}

@@ -3,9 +3,11 @@
 package controltest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,19 +17,27 @@ import (
 
 // Control is a fault, and the test that must see it.
 type Control struct {
-	Fault    string   // what is wrong, in a few words
-	File     string   // the source it is put into, from the folder of the test that calls Run
-	Old, New string   // what stands there once, and what the fault makes of it
-	Test     string   // what must fail, as for go test's -run: a test, or one with its subtests
-	In       string   // the folder of Test's package; the one of File if empty
-	Says     string   // what the failing test prints, among other things; anything if empty
-	Args     []string // more flags for the test's program
+	Fault    string // what is wrong, in a few words
+	File     string // the source it is put into, from the folder of the test that calls Run
+	Old, New string // what stands there once, and what the fault makes of it
+	Test     string // what must fail, as for go test's -run: a test, or one with its subtests
+	In       string // the folder of Test's package; the one of File if empty
+	Says     string // what the failing test prints, among other things; anything if empty
+}
+
+// Table makes controls of rows: a fault, its file, what stands there, what the fault makes of it, and the test.
+func Table(rows [][5]string) (controls []Control) {
+	for _, r := range rows {
+		controls = append(controls, Control{Fault: r[0], File: r[1], Old: r[2], New: r[3], Test: r[4]})
+	}
+	return controls
 }
 
 // Run sees every control's test fail with its fault, each in a subtest. The sources stay as they are: the go command's
 // overlay has the faults. Those that change one function only are built into one program for all tests of a package, where
-// the environment switches one of them on; with none on, the tests must pass. Each of the others costs a build of its own.
-func Run(t *testing.T, controls []Control) {
+// the environment switches one of them on; with none on, the tests must pass. Each of the others costs a build of its own;
+// that its test passes without the fault is seen when it runs with its package. args are more flags for the tests' programs.
+func Run(t *testing.T, controls []Control, args ...string) {
 	t.Helper()
 	packages := map[string][]fault{}
 	for _, c := range controls {
@@ -40,13 +50,15 @@ func Run(t *testing.T, controls []Control) {
 	}
 	for _, pkg := range slices.Sorted(maps.Keys(packages)) {
 		rememberSources(t, pkg)
-		runPackage(t, pkg, packages[pkg])
+		runPackage(t, packages[pkg], program{pkg: pkg, args: args})
 	}
 }
 
-func runPackage(t *testing.T, pkg string, faults []fault) {
+// runPackage runs the controls of one package; sound is its program without a fault.
+func runPackage(t *testing.T, faults []fault, sound program) {
 	t.Helper()
-	shared := program{pkg: pkg, file: filepath.Join(t.TempDir(), "shared.test"), sources: map[string]string{}}
+	shared := sound
+	shared.file, shared.sources = filepath.Join(t.TempDir(), "shared.test"), map[string]string{}
 	var tests []string
 	for i, f := range faults {
 		if patch, ok := f.asFunction(switchOf(i)); ok {
@@ -60,14 +72,15 @@ func runPackage(t *testing.T, pkg string, faults []fault) {
 		t.Run(f.Fault, func(t *testing.T) {
 			t.Parallel()
 			p, ready := shared, build
-			if !f.switched {
-				p = f.ownProgram(t.TempDir())
+			if !f.switched { // it has the fault alone, and for good
+				p = sound
+				p.file, p.sources = filepath.Join(t.TempDir(), "own.test"), map[string]string{f.path: f.faulty}
 				ready = func() error { return p.build(t.Context(), nil) }
 			}
 			if err := ready(); err != nil {
 				t.Fatal(err)
 			}
-			if err := f.seen(p.run(t.Context(), f.Test, switchOf(i), f.Args...)); err != nil {
+			if err := f.seen(p.run(t.Context(), f.Test, switchOf(i))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -106,17 +119,13 @@ func (c Control) read() (f fault, err error) {
 	return f, nil
 }
 
-// ownProgram has the fault alone, and for good.
-func (f fault) ownProgram(dir string) program {
-	return program{pkg: f.pkg, file: filepath.Join(dir, "own.test"), sources: map[string]string{f.path: f.faulty}}
-}
-
-// seen reads what the test printed, and returns an error unless it saw the fault.
-func (f fault) seen(out string) error {
-	if strings.Contains(out, "--- FAIL: "+f.topTest()+" ") && strings.Contains(out, f.Says) {
+// seen returns an error unless the test has seen the fault, by what it printed and how it ended.
+func (f fault) seen(out string, ended error) error {
+	var exit *exec.ExitError
+	if errors.As(ended, &exit) && strings.Contains(out, "--- FAIL: "+f.topTest()+" ") && strings.Contains(out, f.Says) {
 		return nil
 	}
-	return fmt.Errorf("%s did not fail, saying %q:\n%s", f.Test, f.Says, out)
+	return fmt.Errorf("%s did not fail, saying %q: it ended with %v\n%s", f.Test, f.Says, ended, out)
 }
 
 // topTest is the test without its subtests.

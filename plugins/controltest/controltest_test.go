@@ -122,7 +122,7 @@ func TestControls(t *testing.T) {
 // judged runs a control, and wants its fault to be one that can be switched, or not.
 func judged(t *testing.T, f fault, switched bool) error {
 	t.Helper()
-	p := f.ownProgram(t.TempDir())
+	p := program{pkg: f.pkg, file: filepath.Join(t.TempDir(), "door.test"), sources: map[string]string{f.path: f.faulty}}
 	with, ok := f.asFunction("on")
 	if ok != switched {
 		t.Errorf("that it can be switched is %t", ok)

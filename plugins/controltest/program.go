@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // program is the tests of a package, built from sources with faults.
@@ -16,6 +17,7 @@ type program struct {
 	pkg     string            // its folder
 	file    string            // the program
 	sources map[string]string // what stands in the place of sources, by path
+	args    []string          // more flags for it
 }
 
 // patch builds a fault in, which is switched on or off.
@@ -74,18 +76,19 @@ func (p program) sound(ctx context.Context, tests []string) error {
 		tests = append(tests, "("+strings.Join(whole, "|")+")")
 	}
 	for _, test := range tests {
-		if out := p.run(ctx, test, ""); !strings.HasSuffix(strings.TrimSpace(out), "PASS") {
-			return fmt.Errorf("the tests of %s fail without a fault:\n%s", p.pkg, out)
+		if out, err := p.run(ctx, test, ""); err != nil {
+			return fmt.Errorf("the tests of %s fail without a fault: %w\n%s", p.pkg, err, out)
 		}
 	}
 	return nil
 }
 
-// run runs tests with one fault switched on, and returns what they print, which says more than their exit status.
-func (p program) run(ctx context.Context, tests, fault string, args ...string) string {
-	args = append([]string{"-test.run", "^" + strings.ReplaceAll(tests, "/", "$/^") + "$", "-test.timeout", "300s"}, args...)
-	cmd := exec.CommandContext(ctx, p.file, args...)
+// run runs tests with one fault switched on, and returns what they print and how they end.
+func (p program) run(ctx context.Context, tests, fault string) (out string, ended error) {
+	cmd := exec.CommandContext(ctx, p.file,
+		append([]string{"-test.run", "^" + strings.ReplaceAll(tests, "/", "$/^") + "$", "-test.timeout", "300s"}, p.args...)...)
 	cmd.Dir, cmd.Env = p.pkg, append(os.Environ(), switchVariable+"="+fault)
-	out, _ := cmd.CombinedOutput()
-	return string(out)
+	cmd.WaitDelay = 10 * time.Second // for what the test has started and left, which holds its output open
+	text, ended := cmd.CombinedOutput()
+	return string(text), ended
 }

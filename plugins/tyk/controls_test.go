@@ -6,15 +6,8 @@ import (
 	"github.com/phantomgate/phantomgate/plugins/controltest"
 )
 
-// A control is a fault put into the binding, and the test that must see it.
-type control struct {
-	fault    string
-	file     string
-	old, new string // what stands there once, and what the fault makes of it
-	failing  string
-}
-
-var controls = []control{
+// Faults put into the binding, and the tests that must see them.
+var controls = [][5]string{
 	{"a panic gets through", "hooks.go", "policy.ServerError().Write(w)\n\t\t}\n\t}()", "}\n\t}()", "TestPanicRefuses"},
 	{"a refused definition lets pass", "hooks.go", "if a.faults != nil {", "if false {", "TestRefusedAnswers"},
 	{"a loop keeps the first API's token", "hooks.go", "	restore(r.Header, \"Authorization\", p.credential.authorization)\n", "", "TestLoop"},
@@ -44,10 +37,4 @@ var controls = []control{
 	{"a literal segment is no better than a parameter", "operations.go", "if next := n.literal[segment]; next != nil {", "if next := n.literal[segment]; next != nil && n.patterns == nil {", "TestOperations"},
 }
 
-func TestControls(t *testing.T) {
-	var all []controltest.Control
-	for _, c := range controls {
-		all = append(all, controltest.Control{Fault: c.fault, File: c.file, Old: c.old, New: c.new, Test: c.failing})
-	}
-	controltest.Run(t, all)
-}
+func TestControls(t *testing.T) { controltest.Run(t, controltest.Table(controls)) }

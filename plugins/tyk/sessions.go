@@ -48,7 +48,7 @@ type identity struct {
 
 func newSessions(org, api string, issuer gateway.Issuer, key []byte, rules sessionRules) *sessions {
 	s := &sessions{org: org, issuer: issuer.Issuer, tenant: cmp.Or(issuer.Tenant, "default"), key: key, rules: rules}
-	s.open.keyID, s.open.alias, s.open.policies = s.keyID("", "", api), "open", rules.Policies // nobody's: no user is ""
+	s.open = identity{keyID: s.keyID("", "", api), alias: "open", policies: rules.Policies} // nobody's: no user is ""
 	return s
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/phantomgate/phantomgate/plugins/controltest"
 	"github.com/phantomgate/phantomgate/plugins/gateway"
 	"github.com/phantomgate/phantomgate/plugins/plugintest"
 )
@@ -388,28 +387,4 @@ func (m *machine) forget(r *rapid.T) {
 		}
 	}
 	m.settle()
-}
-
-// TestCacheMachineControls: a gateway with a part of the protection taken out does not fit the model.
-func TestCacheMachineControls(t *testing.T) {
-	all := []controltest.Control{
-		{Fault: "a hit is not held against the feed", File: "phantomtoken/store.go", Old: "if !st.feed.Holds(read, entry[reachesAt:acrAt]) {", New: "if _ = read; false {"},
-		{Fault: "an answer in flight counts as read when it comes", File: "feed/state.go", Old: "return Position{s.era.Load(), sequence},", New: "return Position{s.era.Load(), max(sequence, s.applied.Load())},"},
-		{Fault: "an overtaken answer is passed on", File: "phantomtoken/phantomtoken.go", Old: "if l.followed && !s.vouched(l) {", New: "if false {"},
-		{Fault: "silence is fresh", File: "feed/state.go", Old: "heard != never && int64(now.Sub(s.began))-heard <= int64(longest)", New: "heard != never"},
-		{Fault: "nothing is forgotten", File: "feed/events.go", Old: "	f.state.Forget(a.Epoch, *a.To, f.cfg.Now())\n", New: "	if !f.placed {\n		f.state.Forget(a.Epoch, *a.To, f.cfg.Now())\n	}\n	f.state.Skip(*a.To)\n"},
-		{Fault: "nothing is cached", File: "phantomtoken/phantomtoken.go", Old: "s.keepable(l) && ", New: "false && "},
-	}
-	for i := range all {
-		all[i].Test, all[i].Args = "TestCacheMachine", []string{"-rapid.nofailfile", "-rapid.shrinktime=1s"}
-	}
-	controltest.Run(t, inCore(all))
-}
-
-// inCore are faults of the gateway's core, and tests of this package.
-func inCore(all []controltest.Control) []controltest.Control {
-	for i := range all {
-		all[i].File, all[i].In = "../../../plugins/"+all[i].File, "."
-	}
-	return all
 }

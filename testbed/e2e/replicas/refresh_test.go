@@ -134,7 +134,7 @@ func TestReplicasRenewOnTheWay(t *testing.T) {
 func TestReplicasRefreshNeedsTheGrace(t *testing.T) {
 	noGrace := controltest.Control{
 		Fault: "no grace for tabs", File: "../../../authserver/internal/grants/refresh.go",
-		Old: "const grace = 10 * time.Second", New: "const grace = 0 * time.Second", Test: "TestReplicasRefresh", In: ".",
+		Old: "const grace = 10 * time.Second", New: "const grace = 0 * time.Second", Test: "TestReplicasRefresh", In: ".", Says: "session_expired",
 	}
 	onTheWay := noGrace
 	onTheWay.Fault, onTheWay.Test = "no grace for calls", "TestReplicasRenewOnTheWay"
