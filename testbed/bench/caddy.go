@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/phantomgate/phantomgate/testbed/figures"
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 )
 
 const (
@@ -89,16 +90,16 @@ func (l *lab) caddySides(ctx context.Context, n int) (gateway, plain side, asked
 }
 
 func (l *lab) startCaddy(ctx context.Context, file string, env []string) (side, error) {
-	addr, err := freeAddress()
+	free, err := freeaddress.Find(1)
 	if err != nil {
 		return side{}, err
 	}
-	_, port, err := net.SplitHostPort(addr)
+	_, port, err := net.SplitHostPort(free[0])
 	if err != nil {
 		return side{}, err
 	}
 	p, err := l.start(ctx, "caddy", append([]string{"PORT=" + port}, env...), filepath.Join(l.root, "testbed", "bench", "caddy", file))
-	return side{process: p, address: addr, status: http.StatusOK}, err
+	return side{process: p, address: free[0], status: http.StatusOK}, err
 }
 
 // count passes requests on to the issuer and counts those that introspect.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/phantomgate/phantomgate/testbed/browser"
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 )
 
 //go:embed issuer.yaml
@@ -34,11 +35,7 @@ type issuer struct {
 }
 
 func (l *lab) startIssuer(ctx context.Context) (*issuer, error) {
-	addr, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
-	admin, err := freeAddress()
+	free, err := freeaddress.Find(2)
 	if err != nil {
 		return nil, err
 	}
@@ -50,12 +47,12 @@ func (l *lab) startIssuer(ctx context.Context) (*issuer, error) {
 	if err := os.WriteFile(config, issuerFile, 0o600); err != nil {
 		return nil, err
 	}
-	env := []string{"ISSUER_ADDR=" + addr, "ADMIN_ADDR=" + admin, "DATA_DIR=" + dir}
+	env := []string{"ISSUER_ADDR=" + free[0], "ADMIN_ADDR=" + free[1], "DATA_DIR=" + dir}
 	p, err := l.start(ctx, "authserver", env, "run", "--config", config)
 	if err != nil {
 		return nil, err
 	}
-	return &issuer{p, addr, dir}, nil
+	return &issuer{p, free[0], dir}, nil
 }
 
 // logins is how many people log in side by side.

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/phantomgate/phantomgate/testbed/race"
@@ -40,7 +38,7 @@ func newLab(ctx context.Context, out io.Writer) (*lab, error) {
 	}
 	l := &lab{root: filepath.Dir(testbed), bin: filepath.Join(data, "bin"), data: data}
 	fmt.Fprintln(out, "building what is measured; the first time takes some minutes, since Caddy is compiled too …")
-	build := exec.CommandContext(ctx, "go", append([]string{"build", "-race=" + strconv.FormatBool(race.Enabled), "-o", l.bin + string(filepath.Separator)}, programs...)...)
+	build := exec.CommandContext(ctx, "go", append([]string{"build", race.BuildFlag, "-o", l.bin + string(filepath.Separator)}, programs...)...)
 	build.Dir = testbed
 	if report, err := build.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("building: %w\n%s", err, report), l.close())
@@ -72,12 +70,3 @@ func (l *lab) stop() error {
 }
 
 func (l *lab) close() error { return errors.Join(l.stop(), os.RemoveAll(l.data)) }
-
-// freeAddress gives a loopback address that nobody listens on, for programs that must be told theirs.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
-}

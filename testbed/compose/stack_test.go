@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 )
 
 // asked is the variable by which make compose-test asks for this test.
@@ -40,7 +42,16 @@ func start(t *testing.T) *stack {
 		t.Skip("SKIPPED, docker-compose.yml is not tested here: it takes Docker and minutes; make compose-test does it")
 	}
 	s := &stack{compose: composeCommand(t), project: fmt.Sprintf("phantomgate-test-%d", os.Getpid())}
-	ports := freePorts(t, 2)
+	free, err := freeaddress.Find(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ports [2]string
+	for i, address := range free {
+		if _, ports[i], err = net.SplitHostPort(address); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s.gateway, s.issuer = "http://localhost:"+ports[0], "http://localhost:"+ports[1]
 	t.Setenv("COMPOSE_PROJECT_NAME", s.project)
 	t.Setenv("GATEWAY_PORT", ports[0])
@@ -86,19 +97,6 @@ func missing(t *testing.T, what string) {
 		t.Fatal(what)
 	}
 	t.Skip("SKIPPED, docker-compose.yml is not tested: " + what)
-}
-
-func freePorts(t *testing.T, n int) (ports []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // all at once, so that they differ
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	}
-	return ports
 }
 
 // do runs a command of docker compose, showing what it says, and wants it to succeed.

@@ -3,7 +3,6 @@ package faults
 import (
 	"bufio"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 )
 
 // issuer is the place of one issuer: its program, database and addresses stay the same however often it is started.
@@ -26,7 +27,11 @@ type issuer struct {
 // newIssuer builds the program, with the tags of a control or none, and chooses its addresses.
 func newIssuer(t *testing.T, tags string) *issuer {
 	t.Helper()
-	i := &issuer{dir: t.TempDir(), addr: freeAddress(t), admin: freeAddress(t)}
+	free, err := freeaddress.Find(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &issuer{dir: t.TempDir(), addr: free[0], admin: free[1]}
 	i.db = filepath.Join(i.dir, "db")
 	i.program = filepath.Join(i.dir, "authserver")
 	build := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-o", i.program, "./authserver/cmd/authserver")
@@ -36,16 +41,6 @@ func newIssuer(t *testing.T, tags string) *issuer {
 	}
 	i.env = append(os.Environ(), "ISSUER_ADDR="+i.addr, "ADMIN_ADDR="+i.admin, "DATA_DIR="+i.dir, "DB_DIR="+i.db)
 	return i
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }() // a listener without connections closes
-	return l.Addr().String()
 }
 
 // process is one run of an issuer.

@@ -2,5 +2,5 @@
 
 package race
 
-// Enabled tells whether this program is built with -race.
-const Enabled = true
+// BuildFlag is that of `go build` for programs like this one.
+const BuildFlag = "-race=true"

@@ -11,10 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 	"github.com/phantomgate/phantomgate/testbed/race"
 )
 
@@ -30,7 +30,7 @@ func (l *lab) caddyProgram(ctx context.Context) (string, error) {
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-race="+strconv.FormatBool(race.Enabled), "-o", program, "./bench/caddy")
+	build := exec.CommandContext(ctx, "go", "build", race.BuildFlag, "-o", program, "./bench/caddy")
 	build.Dir = filepath.Join(l.root, "testbed")
 	if report, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building Caddy: %w\n%s", err, report)
@@ -52,11 +52,11 @@ func newCaddy(ctx context.Context, i *issuer, name string) (*replica, error) {
 	if err := os.WriteFile(file, caddyFile, 0o600); err != nil {
 		return nil, err
 	}
-	address, err := freeAddress()
+	addresses, err := freeaddress.Find(1)
 	if err != nil {
 		return nil, err
 	}
-	_, port, err := net.SplitHostPort(address)
+	_, port, err := net.SplitHostPort(addresses[0])
 	if err != nil {
 		return nil, err
 	}
@@ -67,9 +67,9 @@ func newCaddy(ctx context.Context, i *issuer, name string) (*replica, error) {
 	i.wires = i.wires[1:]
 	c := caddy{&process{
 		program: program, args: []string{file},
-		env: []string{"PORT=" + port, "DATA_DIR=" + dir, "ISSUER=http://" + i.addr, "ISSUER_URL=http://" + between.address(),
+		env: []string{"PORT=" + port, "DATA_DIR=" + dir, "ISSUER=http://" + i.addr, "ISSUER_URL=http://" + between.address,
 			"GATEWAY_SECRET=gateway-demo-secret", "MAX_STALENESS=" + i.lab.staleness.String()},
-		serves: "http://" + address + path, http: newClient(),
+		serves: "http://" + addresses[0] + path, http: newClient(),
 	}}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, between.close())

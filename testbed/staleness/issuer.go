@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/phantomgate/phantomgate/authserver"
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 )
 
 //go:embed issuer.yaml
@@ -66,13 +66,9 @@ func (l *lab) start(ctx context.Context, more string, now func() time.Time) (*is
 		return nil, err
 	}
 	i := &issuer{lab: l, dir: dir, config: filepath.Join(dir, "issuer.yaml")}
-	var free []string
-	for range 4 {
-		address, err := freeAddress()
-		if err != nil {
-			return nil, err
-		}
-		free = append(free, address)
+	free, err := freeaddress.Find(4)
+	if err != nil {
+		return nil, err
 	}
 	i.addr, i.admin, i.wires = free[0], free[1], free[2:]
 	if err := os.WriteFile(i.config, append(bytes.Clone(issuerFile), more...), 0o600); err != nil {
@@ -133,14 +129,6 @@ func (i *issuer) close() error {
 		return i.stop()
 	}
 	return i.kill()
-}
-
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", anyPort)
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }
 
 // token gives a reference to a client by its secret.

@@ -16,8 +16,9 @@ import (
 // wire is a network before the issuer: a TCP proxy that does to connections what networks do to them.
 type wire struct {
 	proxy *toxiproxy.Proxy // nil: it is straight
-	at    string           // where the proxy listens, which it writes again whenever it starts
-	http  *http.Transport  // goes over it, whatever the request's address
+	// address is where it takes connections, the same one all the time. The proxy has it too, but writes it whenever it starts.
+	address string
+	http    *http.Transport // goes over it, whatever the request's address
 }
 
 const anyPort = "127.0.0.1:0"
@@ -27,17 +28,14 @@ func newWire(from, to string) (*wire, error) {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	w := &wire{proxy: toxiproxy.NewProxy(server, "issuer", from, to)}
 	w.http = &http.Transport{MaxIdleConnsPerHost: 16, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, w.address())
+		return new(net.Dialer).DialContext(ctx, network, w.address)
 	}}
 	if err := w.proxy.Start(); err != nil {
 		return nil, err
 	}
-	w.at = w.proxy.Listen
+	w.address = w.proxy.Listen
 	return w, nil
 }
-
-// address is where it takes connections: the same one all the time.
-func (w *wire) address() string { return w.at }
 
 // cut has whatever is sent from now on vanish, either way. Connections stay open, and new ones are taken.
 func (w *wire) cut() error {

@@ -36,7 +36,7 @@ func echoes(t *testing.T) (address string) {
 
 func dial(t *testing.T, w *wire) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", w.address())
+	conn, err := net.Dial("tcp", w.address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestWire(t *testing.T) {
 	if _, err := before.Read(make([]byte, 1)); err == nil {
 		t.Error("a connection outlived its wire")
 	}
-	if conn, err := net.Dial("tcp", w.address()); err == nil {
+	if conn, err := net.Dial("tcp", w.address); err == nil {
 		t.Error("a wire that refuses took a connection", conn.Close())
 	}
 	if err := w.mend(); err != nil {

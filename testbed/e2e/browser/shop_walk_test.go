@@ -18,6 +18,7 @@ import (
 
 	"github.com/phantomgate/phantomgate/plugins/controltest"
 	"github.com/phantomgate/phantomgate/testbed/chromiumtest"
+	"github.com/phantomgate/phantomgate/testbed/race"
 )
 
 // signIn goes through the issuer's page as a person does.
@@ -227,9 +228,11 @@ func (s shop) madeSince(t *testing.T, before []string) (made int) {
 // TestTwoTabsNeedTheGrace is the control: without the issuer's grace, the second tab is thrown out, and the first one with it.
 func TestTwoTabsNeedTheGrace(t *testing.T) {
 	chromiumtest.Binary(t)
+	t.Setenv("GOFLAGS", race.BuildFlag)
 	controltest.Run(t, []controltest.Control{{
 		Fault: "no grace", File: "../../../authserver/internal/grants/refresh.go",
 		Old: "const grace = 10 * time.Second", New: "const grace = 0 * time.Second", Test: "TestTwoTabsRefresh", In: ".",
+		Says: "the second tab's refresh ended with ",
 	}})
 }
 
