@@ -3,7 +3,6 @@ package plugintest
 import (
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"testing"
 )
@@ -28,7 +27,7 @@ func TestCasesOfOthers(t *testing.T) {
 			t.Errorf("%s has no case", row[1])
 		}
 		for _, name := range names {
-			if !slices.ContainsFunc(Cases(), func(c Case) bool { return matches(name[1], c.Name) }) {
+			if len(matching(name[1])) == 0 {
 				t.Errorf("%s: there is no case %q", row[1], name[1])
 			}
 		}
