@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -113,6 +114,7 @@ func (f *field) watch(ctx context.Context, reference, alive string, stop <-chan 
 // outcome is what was seen.
 type outcome struct {
 	staleness     []time.Duration // of each gateway and revocation: how long after the answer the last request that passed began
+	victims       []time.Duration // the same of the gateways that something happened to
 	falsePasses   int             // requests that passed and began later than the bound
 	falseRefusals int             // 401 for a living token
 	unavailable   int             // requests for a living token that were answered 5xx
@@ -123,6 +125,7 @@ type outcome struct {
 
 func (o *outcome) add(more outcome) {
 	o.staleness = append(o.staleness, more.staleness...)
+	o.victims = append(o.victims, more.victims...)
 	o.falsePasses += more.falsePasses
 	o.falseRefusals += more.falseRefusals
 	o.unavailable += more.unavailable
@@ -139,16 +142,20 @@ func (o outcome) String() string {
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
+// quantile is the least of the values that this part of them, or more, does not exceed.
 func quantile(values []time.Duration, q float64) time.Duration {
 	if len(values) == 0 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[int(q*float64(len(sorted)-1))]
+	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
 }
 
 // trial is one revocation under watch.
 type trial struct {
+	// victim is started anew before anything is cached; nil: nobody is. What befell its link the last time would befall it still:
+	// a poll that waited is sent again when the link is whole, and its answer makes the gateway fresh from long ago only.
+	victim  *replica
 	before  func() error                              // right before the revocation is asked for, with everything cached
 	revoke  func(reference string) (time.Time, error) // nil: of the token
 	endsAll bool                                      // it ends every token
@@ -162,6 +169,11 @@ func (f *field) try(ctx context.Context, t trial) (o outcome, err error) {
 	reference, err := f.issuer.token("batch")
 	if err != nil {
 		return o, err
+	}
+	if t.victim != nil {
+		if err := t.victim.restart(ctx); err != nil {
+			return o, err
+		}
 	}
 	if err := f.ready(ctx, reference); err != nil {
 		return o, err
@@ -187,6 +199,9 @@ func (f *field) try(ctx context.Context, t trial) (o outcome, err error) {
 		return o, err
 	}
 	o.judge(revoked, living, answered)
+	if t.victim != nil {
+		o.victims = append(o.victims, o.staleness[slices.Index(f.replicas, t.victim)])
+	}
 	active, err := f.issuer.active(reference)
 	if active {
 		o.lost++

@@ -15,6 +15,8 @@ type scenario struct {
 	run         func(ctx context.Context, l *lab) (outcome, error)
 	soon        bool // how soon is a figure with a goal: nothing delays the feed
 	always      bool // no good request may fail
+	// served: the one that it happens to, which hears nothing, goes on from its cache for so long, or else little was tried.
+	served time.Duration
 }
 
 // figures are those of a scenario.
@@ -35,6 +37,10 @@ func (s scenario) figures(o outcome) []figures.Figure {
 		}
 		all = append(all, staleness("p50", 0.5, 0), staleness("p99", 0.99, p99), staleness("max", 1, most))
 	}
+	if s.served > 0 {
+		all = append(all, figures.AtLeast(millis(s.served), s.name+"_served_p50", "ms", figures.Spread{Median: millis(quantile(o.victims, 0.5))},
+			"how long the gateway which it happens to went on from its cache"))
+	}
 	if len(o.latency) > 0 {
 		all = append(all, figures.Informative(s.name+"_good_p99", "ms", figures.Spread{Median: millis(quantile(o.latency, 0.99))},
 			fmt.Sprintf("a good request beside the flood; without it %.2f ms", millis(quantile(o.calm, 0.99)))))
@@ -48,16 +54,16 @@ func (s scenario) figures(o outcome) []figures.Figure {
 func scenarios(s settings) []scenario {
 	var all []scenario
 	for _, n := range s.replicas {
-		rounds := max(5, s.rounds/n)
+		rounds := max(s.rounds/10, s.rounds/n)
 		all = append(all,
-			scenario{fmt.Sprint("healthy_", n), fmt.Sprintf("%d gateways, nothing wrong", n), healthy(n, rounds, 0), true, false},
-			scenario{fmt.Sprint("lossy_", n), fmt.Sprintf("%d gateways, one answer in a hundred is lost", n), healthy(n, rounds, 0.01), false, false})
+			scenario{name: fmt.Sprint("healthy_", n), about: fmt.Sprintf("%d gateways, nothing wrong", n), run: healthy(n, rounds, 0), soon: true},
+			scenario{name: fmt.Sprint("lossy_", n), about: fmt.Sprintf("%d gateways, one answer in a hundred is lost", n), run: healthy(n, rounds, 0.01)})
 	}
 	return append(all,
-		scenario{name: "cut_off", about: "the gateway is cut off from the issuer", run: repeat(s.faults, breaks((*link).cut))},
-		scenario{name: "refused", about: "the gateway's connections to the issuer break, and new ones are refused", run: repeat(s.faults, breaks((*link).refuse))},
-		scenario{name: "deaf", about: "the feed alone is cut off", run: repeat(s.faults, breaks(deaf))},
-		scenario{name: "slow_feed", about: "the feed's answers come 300 ms late", run: repeat(s.faults, breaks(slowFeed))},
+		scenario{name: "cut_off", about: "the gateway is cut off from the issuer", run: repeat(s.faults, breaks((*link).cut)), served: bound / 2},
+		scenario{name: "refused", about: "the gateway's connections to the issuer break, and new ones are refused", run: repeat(s.faults, breaks((*link).refuse)), served: bound / 2},
+		scenario{name: "deaf", about: "the feed alone is cut off", run: repeat(s.faults, breaks(deaf)), served: bound / 2},
+		scenario{name: "slow_feed", about: fmt.Sprintf("the feed's answers come %v late", late), run: repeat(s.faults, breaks(slowFeed)), served: late / 2},
 		scenario{name: "events_lost", about: "half of the events are taken out of the answers", run: repeat(s.faults, tampering(losing))},
 		scenario{name: "events_doubled", about: "events come again and again", run: repeat(s.faults, tampering(doubling))},
 		scenario{name: "events_reordered", about: "events come one answer late", run: repeat(s.faults, tampering(reordering))},
@@ -73,7 +79,7 @@ func scenarios(s settings) []scenario {
 		scenario{name: "far_behind", about: fmt.Sprintf("the gateway has missed %d revocations", s.behind), run: farBehind(s.behind)},
 		scenario{name: "restored", about: "the issuer's database is replaced by a backup that does not know the revocation", run: restored(true)},
 		scenario{name: "caddy", about: "two Caddys, processes of their own, nothing wrong", run: throughCaddy(max(5, s.rounds/2), well), soon: true},
-		scenario{name: "caddy_cut_off", about: "a Caddy is cut off from the issuer", run: throughCaddy(s.faults/3+1, breaks((*link).cut))},
+		scenario{name: "caddy_cut_off", about: "a Caddy is cut off from the issuer", run: throughCaddy(s.faults/3+1, breaks((*link).cut)), served: bound / 2},
 		scenario{name: "caddy_stopped", about: "a Caddy stands still (SIGSTOP) until the bound is over", run: throughCaddy(s.faults/3+1, stopped)},
 		scenario{name: "caddy_killed", about: "a Caddy is killed after the answer, and started again", run: throughCaddy(s.faults/3+1, gatewayRestarted)},
 		scenario{name: "flood", about: "made-up references come as fast as they can", run: flood(s.flood)},
@@ -129,6 +135,7 @@ func repeatBefore(rounds int, s setup, make func(f *field, victim *replica) tria
 func breaks(how func(*link) error) func(*field, *replica) trial {
 	return func(_ *field, victim *replica) trial {
 		return trial{
+			victim: victim,
 			before: func() error { return how(victim.link) },
 			settle: bound + bound/2,
 			healed: victim.link.mend,
@@ -138,7 +145,9 @@ func breaks(how func(*link) error) func(*field, *replica) trial {
 
 func deaf(l *link) error { return l.feed.cut() }
 
-func slowFeed(l *link) error { return l.feed.delay(300 * time.Millisecond) }
+const late = 300 * time.Millisecond
+
+func slowFeed(l *link) error { return l.feed.delay(late) }
 
 func tampering(how func() func(*pollAnswer)) func(*field, *replica) trial {
 	return breaks(func(l *link) error {

@@ -47,6 +47,9 @@ func promises(t *testing.T, l *lab) {
 				t.Errorf("%s is %v", f.Name, f.Value)
 			}
 		}
+		if strings.HasSuffix(f.Name, "_served_p50") && f.Value == 0 {
+			t.Errorf("%s is 0: the gateway was not asked while it could not know", f.Name)
+		}
 	}
 	want := 3
 	for _, sc := range scenarios(shortSettings()) {
@@ -91,6 +94,23 @@ func backupNotTold(t *testing.T, l *lab) {
 	seen, err := restored(false)(t.Context(), l)
 	if err == nil || !strings.Contains(err.Error(), "never refused a revoked token: it answers 200") {
 		t.Errorf("it ended with %v, after %v", err, seen)
+	}
+}
+
+// TestQuantile: with few values, the 99th of a hundred is the highest of them, or the figures would leave it out.
+func TestQuantile(t *testing.T) {
+	for _, test := range []struct {
+		values int // 1, 2, 3 …
+		q      float64
+		want   time.Duration
+	}{{0, 0.5, 0}, {1, 0.5, 1}, {2, 0.5, 1}, {2, 0.99, 2}, {3, 0.5, 2}, {24, 0.99, 24}, {100, 0.99, 99}, {200, 0.99, 198}, {5, 1, 5}} {
+		var values []time.Duration
+		for n := test.values; n > 0; n-- {
+			values = append(values, time.Duration(n))
+		}
+		if got := quantile(values, test.q); got != test.want {
+			t.Errorf("of %d values, %v is %d; want %d", test.values, test.q, got, test.want)
+		}
 	}
 }
 
