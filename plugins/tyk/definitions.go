@@ -82,7 +82,13 @@ func (d *definitions) compile(r *http.Request) *api {
 	if faults = errors.Join(faults, err, opsErr, doc.judge(config)); faults != nil {
 		return &api{id: doc.id, faults: faults}
 	}
-	secrets, err := config.Fingerprint("sessions in Tyk", nil)
+	secrets, err := config.Fingerprint("gateways in Tyk", nil)
+	if err != nil {
+		return &api{id: doc.id, faults: err}
+	}
+	client := config
+	client.TokenHandler = nil // a user and app have one KeyID at all APIs of one issuer and client
+	sessionKey, err := client.Fingerprint("sessions in Tyk", nil)
 	if err != nil {
 		return &api{id: doc.id, faults: err}
 	}
@@ -93,7 +99,7 @@ func (d *definitions) compile(r *http.Request) *api {
 	}
 	return &api{
 		id: doc.id, gateway: g.Gateway, operations: ops, strips: doc.strips, csrf: csrfHeader(config), release: release,
-		sessions: newSessions(doc.org, doc.id, config.Issuer, secrets, rules),
+		sessions: newSessions(doc.org, doc.id, config.Issuer, sessionKey, rules),
 	}
 }
 

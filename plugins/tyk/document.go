@@ -28,6 +28,7 @@ type document struct {
 	otherAuth                       bool // one of Tyk's own ways to authenticate, beside ours
 	graphQL, mcp                    bool
 	tagHeaders                      []string // headers that Tyk writes into its analytics
+	events                          []string // which somebody is told of
 
 	config     map[string]any
 	hasConfig  bool
@@ -86,6 +87,13 @@ type classicJSON struct {
 	ApplicationProtocol string   `json:"application_protocol"` // "mcp", for one kind
 	TagHeaders          []string `json:"tag_headers"`
 
+	EventHandlers struct {
+		Events map[string][]struct {
+			Meta struct {
+				Disabled bool `json:"disabled"`
+			} `json:"handler_meta"`
+		} `json:"events"`
+	} `json:"event_handlers"`
 	CustomMiddleware struct {
 		Pre       []classicPlugin `json:"pre"`
 		AuthCheck classicPlugin   `json:"auth_check"`
@@ -115,6 +123,14 @@ func (p classicPlugin) is(name string) bool { return !p.Disabled && p.Name == na
 func (c *classicJSON) document() document {
 	custom := c.CustomMiddleware
 	enabled := c.CustomPluginAuthEnabled || c.UseGoPluginAuth || c.EnableCoProcessAuth
+	var events []string
+	for event, handlers := range c.EventHandlers.Events {
+		for _, h := range handlers {
+			if !h.Meta.Disabled {
+				events = append(events, event)
+			}
+		}
+	}
 	return document{
 		id: c.APIID, org: c.OrgID, listenPath: c.Proxy.ListenPath, keyless: c.UseKeyless, strips: c.StripAuthData,
 		plugins: plugins{
@@ -124,7 +140,7 @@ func (c *classicJSON) document() document {
 		},
 		// Tyk copies a bundle's lists into custom_middleware.
 		otherAuth: c.UseStandardAuth || c.UseBasicAuth || c.UseOAuth2 || c.UseOpenID || c.EnableJWT || c.EnableSignatureChecking || c.ExternalOAuth.Enabled,
-		graphQL:   c.GraphQL.Enabled, mcp: c.ApplicationProtocol == "mcp", tagHeaders: c.TagHeaders,
+		graphQL:   c.GraphQL.Enabled, mcp: c.ApplicationProtocol == "mcp", tagHeaders: c.TagHeaders, events: events,
 		corsEnabled: c.CORS.Enable, optionsPassthrough: c.CORS.OptionsPassthrough,
 		cached: c.CacheOptions.EnableCache, recorded: c.EnableDetailedRecording,
 		config: c.ConfigData, hasConfig: !c.ConfigDataDisabled && len(c.ConfigData) > 0,
@@ -158,6 +174,10 @@ type oasJSON struct {
 				Security               [][]string         `json:"security"`
 			} `json:"authentication"`
 			DetailedActivityLogs enabled `json:"detailedActivityLogs"`
+			EventHandlers        []struct {
+				Enabled bool   `json:"enabled"`
+				Trigger string `json:"trigger"`
+			} `json:"eventHandlers"`
 		} `json:"server"`
 		Middleware struct {
 			Global struct {
@@ -225,6 +245,11 @@ func (o *oasJSON) document() document {
 			doc.operations[path][method] = op
 		}
 	}
+	for _, h := range server.EventHandlers {
+		if h.Enabled {
+			doc.events = append(doc.events, h.Trigger)
+		}
+	}
 	for _, scheme := range auth.SecuritySchemes {
 		doc.otherAuth = doc.otherAuth || scheme.Enabled
 	}
@@ -260,8 +285,13 @@ func (d document) judge(config gateway.Config) error {
 	for _, name := range d.tagHeaders {
 		refuse(carriesToken(name, config), fmt.Sprintf("tag_headers writes %s, a token, into the analytics; take it out", name))
 	}
+	for _, event := range d.events {
+		refuse(!slices.Contains(bareEvents, event), "who is told of "+event+" (event_handlers, eventHandlers) gets the whole request with its token; these can be had: "+strings.Join(bareEvents, ", "))
+	}
 	refuse(d.keyless && d.cached && !allOpen(config.Routes), "the response cache of a keyless API gives one user's answer to the next; turn one of cache and use_keyless off")
 	refuse(d.cached && anyScopes(config.Routes), "the response cache goes by user and client, and scopes.any lets tokens of one user differ: an answer for the one would be given to the other; turn the cache off, or write scopes.all")
+
+	refuse(d.cached && config.Issuer.AcceptOtherScopes, "the response cache goes by user and client, and with acceptOtherScopes an API may answer by scopes that another token of theirs lacks; turn one of the two off")
 
 	refuse(d.keyless && !d.plugins.pre && !d.bundle, preSymbol+" is not among the pre plugins of this keyless API; list it")
 	refuse(!d.keyless && !d.plugins.auth && !d.bundle, authSymbol+" is not the enabled auth_check (OAS: authentication.custom) of this API; list it, or make the API keyless")
@@ -271,6 +301,12 @@ func (d document) judge(config gateway.Config) error {
 		refuse(d.corsEnabled, "with a tokenHandler Tyk's own CORS must be off: it would answer preflights for origins that the tokenHandler does not trust")
 	}
 	return errors.Join(faults...)
+}
+
+// bareEvents are those that Tyk tells of without the request, and AuthFailure, whose credential is gone by then.
+var bareEvents = []string{
+	"AuthFailure", "BreakerReset", "BreakerTriggered", "BreakerTripped", "CertificateExpired", "CertificateExpiringSoon", "HostDown", "HostUp",
+	"TokenCreated", "TokenDeleted", "TokenUpdated", "TriggerExceeded",
 }
 
 // carriesToken tells whether a header has a token in it, in either direction.

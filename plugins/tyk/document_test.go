@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -33,13 +34,6 @@ func oasGlobal(d map[string]any) map[string]any {
 // changed from pass TestSuite.
 func TestRefused(t *testing.T) {
 	keyless := func(d map[string]any) { d["use_keyless"] = true }
-	withTokenHandler := func(d map[string]any) {
-		at(d, "config_data")["tokenHandler"] = map[string]any{
-			"cookiePrefix": "shop", "cookieKeys": []any{map[string]any{"id": "1", "key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}},
-			"origins": []string{"https://www.example.com"}, "clientId": "spa", "clientSecret": "s", "redirectUri": "https://www.example.com/",
-			"postLogoutRedirectUris": []string{"https://www.example.com/"}, "scopes": []string{"openid"},
-		}
-	}
 	type changes []func(d map[string]any)
 	for name, test := range map[string]struct {
 		classic, oas changes
@@ -105,6 +99,26 @@ func TestRefused(t *testing.T) {
 			"tag_headers",
 		},
 		"the CSRF header as a tag": {changes{withTokenHandler, func(d map[string]any) { d["tag_headers"] = []string{"x-shop-csrf"} }}, nil, "tag_headers"},
+		"an event that comes with the request": {
+			changes{events("AuthFailure", "QuotaExceeded")},
+			changes{func(d map[string]any) {
+				oasServer(d)["eventHandlers"] = []any{map[string]any{"enabled": true, "trigger": "QuotaExceeded", "type": "webhook"}}
+			}},
+			"QuotaExceeded",
+		},
+		"an event nobody knows": {changes{events("Something")}, nil, "Something"},
+		"the cache with other scopes": {
+			changes{
+				func(d map[string]any) { at(d, "cache_options")["enable_cache"] = true }, noneOfSeveral,
+				func(d map[string]any) {
+					delete(at(d, "config_data", "issuer"), "noFeed")
+					maps.Copy(at(d, "config_data", "issuer"), map[string]any{
+						"answer": "jwt", "introspectionEndpoint": "http://127.0.0.1:1/introspect", "jwksUri": "http://127.0.0.1:1/jwks", "acceptOtherScopes": true,
+					})
+				},
+			},
+			nil, "acceptOtherScopes",
+		},
 		"the cache before any of several scopes": {
 			changes{func(d map[string]any) { at(d, "cache_options")["enable_cache"] = true }},
 			changes{func(d map[string]any) { at(oasGlobal(d), "cache")["enabled"] = true }},
@@ -216,6 +230,29 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+func withTokenHandler(d map[string]any) {
+	at(d, "config_data")["tokenHandler"] = map[string]any{
+		"cookiePrefix": "shop", "cookieKeys": []any{map[string]any{"id": "1", "key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}},
+		"origins": []string{"https://www.example.com"}, "clientId": "spa", "clientSecret": "s", "redirectUri": "https://www.example.com/",
+		"postLogoutRedirectUris": []string{"https://www.example.com/"}, "scopes": []string{"openid"},
+	}
+}
+
+// events has somebody told of them.
+func events(names ...string) func(d map[string]any) {
+	return func(d map[string]any) {
+		for _, name := range names {
+			at(d, "event_handlers", "events")[name] = []any{map[string]any{"handler_name": "eh_web_hook_handler", "handler_meta": map[string]any{"target_path": "http://127.0.0.1:1"}}}
+		}
+	}
+}
+
+// noneOfSeveral takes out the routes for any of several scopes.
+func noneOfSeveral(d map[string]any) {
+	config := at(d, "config_data")
+	config["routes"] = config["routes"].([]any)[:2]
+}
+
 func nameOperation(config map[string]any, id string) {
 	config["routes"] = []any{map[string]any{"operationId": id, "audience": "eventcatalog", "scopes": map[string]any{"all": []string{"eventcatalog.read"}}}}
 }
@@ -225,10 +262,14 @@ func TestNotRefused(t *testing.T) {
 	for name, change := range map[string]func(d map[string]any){
 		"a cache, with sessions": func(d map[string]any) {
 			at(d, "cache_options")["enable_cache"] = true
-			config := at(d, "config_data")
-			config["routes"] = config["routes"].([]any)[:2]
+			noneOfSeveral(d)
 		},
 		"a key of Tyk's own where there is no auth_check": func(d map[string]any) { d["use_keyless"], d["use_standard_auth"] = true, true },
+		"events that come without the request, and one that nobody is told of": func(d map[string]any) {
+			events("AuthFailure", "HostDown")(d)
+			events := at(d, "event_handlers", "events")
+			events["KeyExpired"] = []any{map[string]any{"handler_name": "eh_web_hook_handler", "handler_meta": map[string]any{"disabled": true}}}
+		},
 		"harmless tags": func(d map[string]any) { d["tag_headers"] = []string{"X-Region"} },
 		"a cache, every route open": func(d map[string]any) {
 			d["use_keyless"] = true

@@ -50,6 +50,7 @@ func refusedConfig() *policy.Refusal {
 func (h *hooks) pre(w http.ResponseWriter, r *http.Request, a *api) *passed {
 	passedOf(r).restoreCredential(r)
 	if a.gateway.ServeAgent(w, r) {
+		endCredential(r.Header, a.csrf)
 		return nil
 	}
 	p := h.swap(w, r, a)
@@ -84,6 +85,7 @@ func (h *hooks) auth(w http.ResponseWriter, r *http.Request, a *api) *passed {
 func (h *hooks) swap(w http.ResponseWriter, r *http.Request, a *api) *passed {
 	outcome := a.authorize(r)
 	if refusal := outcome.Refusal(); refusal != nil {
+		endCredential(r.Header, a.csrf)
 		refusal.Write(w)
 		return nil
 	}
@@ -137,6 +139,14 @@ type credential struct {
 
 func credentialOf(h http.Header, csrf string) credential {
 	return credential{authorization: h["Authorization"], cookie: h["Cookie"], csrfName: csrf, csrf: h[csrf]}
+}
+
+// endCredential takes what the client sent out of a request that has been answered. It may still be good, and Tyk gives the whole
+// request to whoever hears of the refusal (AuthFailure).
+func endCredential(h http.Header, csrf string) {
+	for _, name := range []string{"Authorization", "Cookie", csrf} {
+		delete(h, name)
+	}
 }
 
 // restoreCredential gives a request back what its client sent, when it was let through before: another API has passed it on (a

@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/TykTechnologies/tyk/ctx"
+	"github.com/TykTechnologies/tyk/user"
 
 	"github.com/phantomgate/phantomgate/plugins/gateway"
 	"github.com/phantomgate/phantomgate/plugins/plugintest"
@@ -305,6 +307,54 @@ type sessionSeen struct {
 	expires                             int64
 }
 
+// TestKeyIDBesideATokenHandler: an API for browsers and one for apps count a user and client under one key.
+func TestKeyIDBesideATokenHandler(t *testing.T) {
+	w := newWalked(t)
+	keyID := func(change func(d map[string]any)) string {
+		a := compiled(t, w.hooks, w.load(t, shapes()[1], change))
+		return a.sessions.keyID("mobile", "alice")
+	}
+	if keyID(nil) != keyID(withTokenHandler) {
+		t.Error("two keys")
+	}
+}
+
+// TestNoCredentialIsLeft: a request that was answered has nothing left that is good elsewhere. Tyk tells of a 403 with the whole
+// request.
+func TestNoCredentialIsLeft(t *testing.T) {
+	w := newWalked(t)
+	apps, browsers := w.load(t, shapes()[1], nil), w.load(t, shapes()[1], withTokenHandler)
+	bearer := map[string]string{"Authorization": "Bearer " + w.issuer.GrantScopes("eventcatalog.read")}
+	cookies := map[string]string{"Cookie": "__Host-shop-at=canary; __Host-shop-csrf=canary", "X-Shop-Csrf": "canary"}
+	for name, test := range map[string]struct {
+		api          *loadedAPI
+		hook         hook
+		method, path string
+		sent         map[string]string
+		status       int
+	}{
+		"refused by pre":        {apps, w.hooks.pre, "GET", plugintest.Basket, bearer, 403},
+		"refused by auth":       {apps, w.hooks.auth, "GET", plugintest.Basket, bearer, 403},
+		"answered by the agent": {browsers, w.hooks.pre, "POST", "/oauth-agent/refresh", cookies, 401},
+		"cookies refused":       {browsers, w.hooks.pre, "POST", plugintest.Events, cookies, 401},
+	} {
+		r := test.api.inject(httptest.NewRequest(test.method, test.path, nil))
+		for header, value := range test.sent {
+			r.Header.Set(header, value)
+		}
+		rec := httptest.NewRecorder()
+		w.hooks.guard(rec, r, test.hook)
+		if rec.Code != test.status {
+			t.Errorf("%s: answered %d %s", name, rec.Code, rec.Body)
+		}
+		for _, header := range []string{"Authorization", "Cookie", "X-Shop-Csrf"} {
+			if r.Header[header] != nil {
+				t.Errorf("%s: %s is still there", name, header)
+			}
+		}
+	}
+}
+
 // TestKeyIDTenants: one user and client of two tenants, or two issuers, are two keys.
 func TestKeyIDTenants(t *testing.T) {
 	ids := map[string]bool{}
@@ -329,6 +379,32 @@ func TestNoUserNoSession(t *testing.T) {
 		if session, _, err := s.of([]string{header}); err == nil {
 			t.Errorf("%q: session %+v", header, session)
 		}
+	}
+}
+
+// TestClaimsAreExact: what an issuer has copied from a user's profile under another spelling makes nobody another user.
+func TestClaimsAreExact(t *testing.T) {
+	s := newSessions("org", "api", gateway.Issuer{Issuer: "https://a"}, []byte("key"), sessionRules{PoliciesByScope: map[string][]string{"read": {"readers"}, "admin": {"admins"}}})
+	of := func(payload string) (*user.SessionState, error) {
+		session, _, err := s.of([]string{"Bearer e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"})
+		return session, err
+	}
+	alice, err := of(`{"sub":"alice","client_id":"mobile","scope":"read","exp":1700000000}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, payload := range []string{
+		`{"sub":"alice","Sub":"bob","client_id":"mobile","CLIENT_ID":"partner","scope":"read","Scope":"admin","exp":1.7e9,"EXP":1}`,
+		`{"sub":"alice","\u017fub":"bob","client_id":"mobile","\u017fcope":"admin","scope":"read","exp":1700000000.5}`,
+		`{"sub":"alice","azp":"mobile","Azp":"partner","scope":"read","exp":1700000000}`,
+	} {
+		session, err := of(payload)
+		if err != nil || session.KeyID != alice.KeyID || session.Alias != alice.Alias || session.Expires != alice.Expires || !slices.Equal(session.ApplyPolicies, alice.ApplyPolicies) {
+			t.Errorf("%s: %+v, %v; want %+v", payload, session, err, alice)
+		}
+	}
+	if session, err := of(`{"Sub":"bob","client_id":"mobile"}`); err == nil {
+		t.Errorf("session %+v", session)
 	}
 }
 

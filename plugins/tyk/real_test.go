@@ -73,6 +73,7 @@ func (g *realTyk) restart(t testing.TB) {
 // tykProcess is a running gateway.
 type tykProcess struct {
 	url     string
+	ruled   string // the URL of Tyk's own API
 	folder  string
 	logFile string
 	cmd     *exec.Cmd
@@ -102,8 +103,12 @@ func startTyk(t testing.TB, redis, root string, change func(config map[string]an
 		"http_server_options":      map[string]any{"enable_websockets": true, "flush_interval": 1, "skip_url_cleaning": true, "skip_target_path_escaping": true},
 		"enable_bundle_downloader": true, "bundle_base_url": "file://" + folder + "/bundles/", "enable_jsvm": false,
 	}
+	ruled := "http://127.0.0.1:" + port
 	if change != nil {
 		change(config)
+	}
+	if own, ok := config["control_api_port"].(json.Number); ok {
+		ruled = "http://127.0.0.1:" + own.String()
 	}
 	for _, dir := range []string{"apps", "bundles"} {
 		if err := os.Mkdir(filepath.Join(folder, dir), 0o700); err != nil {
@@ -115,7 +120,7 @@ func startTyk(t testing.TB, redis, root string, change func(config map[string]an
 			t.Fatal(err)
 		}
 	}
-	p := &tykProcess{url: "http://127.0.0.1:" + port, folder: folder, logFile: filepath.Join(folder, "log"), ended: make(chan struct{})}
+	p := &tykProcess{url: "http://127.0.0.1:" + port, ruled: ruled, folder: folder, logFile: filepath.Join(folder, "log"), ended: make(chan struct{})}
 	logFile, err := os.Create(p.logFile)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +133,7 @@ func startTyk(t testing.TB, redis, root string, change func(config map[string]an
 	}
 	go func() { defer close(p.ended); _ = p.cmd.Wait(); logFile.Close() }()
 	eventually(t, "Tyk is up: "+p.logFile, func() bool {
-		response, err := http.Get(p.url + "/hello")
+		response, err := http.Get(p.ruled + "/hello")
 		if err != nil {
 			return false
 		}
@@ -163,7 +168,7 @@ func (p *tykProcess) log(t testing.TB) string {
 // control asks Tyk's own API.
 func (p *tykProcess) control(t testing.TB, method, path string, body any) string {
 	t.Helper()
-	r, err := http.NewRequest(method, p.url+path, bytes.NewReader(text(t, body)))
+	r, err := http.NewRequest(method, p.ruled+path, bytes.NewReader(text(t, body)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,9 +30,14 @@ type tykWalk struct {
 }
 
 func newTykWalk(t *testing.T) *tykWalk {
+	return newTykWalkWith(t, func(config map[string]any) { config["enable_http_profiler"] = true })
+}
+
+// newTykWalkWith is one whose gateway has another config.
+func newTykWalkWith(t *testing.T, change func(config map[string]any)) *tykWalk {
 	redis := startRedis(t)
 	w := &tykWalk{t: t, redis: redis, issuer: plugintest.NewIssuer(t), upstream: plugintest.NewUpstream(t)}
-	w.tykProcess = startTyk(t, redis, t.TempDir(), func(config map[string]any) { config["enable_http_profiler"] = true })
+	w.tykProcess = startTyk(t, redis, t.TempDir(), change)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("Tyk's log:\n%s", tail(w.log(t), 60))
@@ -43,6 +50,11 @@ func newTykWalk(t *testing.T) *tykWalk {
 // add loads an API of the suite's configuration, changed.
 func (w *tykWalk) add(openAPI bool, change func(d map[string]any)) {
 	w.t.Helper()
+	w.load(w.t, openAPI, w.definition(openAPI, change), false)
+}
+
+func (w *tykWalk) definition(openAPI bool, change func(d map[string]any)) map[string]any {
+	w.t.Helper()
 	made := classic
 	if openAPI {
 		made = func(config map[string]any, upstream, plugin string) map[string]any {
@@ -53,7 +65,7 @@ func (w *tykWalk) add(openAPI bool, change func(d map[string]any)) {
 	if change != nil {
 		change(d)
 	}
-	w.load(w.t, openAPI, d, false)
+	return d
 }
 
 // get asks for a path with a token.
@@ -144,8 +156,7 @@ func TestRealResponseCache(t *testing.T) {
 	})
 	w.add(false, func(d map[string]any) {
 		d["cache_options"] = map[string]any{"enable_cache": true, "cache_all_safe_requests": true, "cache_timeout": 60}
-		config := at(d, "config_data")
-		config["routes"] = config["routes"].([]any)[:2] // the others have one for any of several scopes
+		noneOfSeveral(d)
 	})
 	alice := w.token("alice", "mobile")
 	_, first, _ := w.get(plugintest.Events, alice)
@@ -383,16 +394,30 @@ func TestRealAnalytics(t *testing.T) {
 	})
 }
 
-// TestRealReloads: a thousand reloads under load leave no goroutine and no stream of ours, and no request is refused. What the
-// process's memory did is logged, for Tyk's own part in it is not ours to judge.
+// TestRealReloads: a thousand reloads under load, each fiftieth of which brings changed definitions, leave no goroutine and no
+// stream of ours, and no request is refused. What the process's memory did is logged, for Tyk's own part in it is not ours to judge.
 func TestRealReloads(t *testing.T) {
 	w := newTykWalk(t)
-	w.add(false, func(d map[string]any) {
-		delete(at(d, "config_data", "issuer"), "noFeed")
-		delete(at(d, "config_data"), "cache")
-	})
+	changed := func(openAPI bool, n int) map[string]any {
+		return w.definition(openAPI, func(d map[string]any) {
+			config := at(d, "config_data")
+			if openAPI {
+				config = at(oasGlobal(d), "pluginConfig", "data", "value")
+				at(d, "x-tyk-api-gateway", "info")["id"] = "open"
+				at(oasServer(d), "listenPath")["value"] = "/api/shoppingbasket/"
+			}
+			delete(at(config, "issuer"), "noFeed")
+			delete(config, "cache")
+			config["identityHeaders"] = []string{fmt.Sprint("X-Changed-", n)}
+		})
+	}
+	kinds := []bool{false, true} // classic and OAS
+	for _, openAPI := range kinds {
+		w.load(t, openAPI, changed(openAPI, 0), false)
+	}
 	token := w.token("alice", "mobile")
 	w.get(plugintest.Events, token)
+	w.get(plugintest.Basket, token)
 	eventually(t, "the feed is heard", w.issuer.FeedHeard)
 	ours := func() int {
 		r, _ := http.NewRequest("GET", w.url+"/debug/pprof/goroutine?debug=2", nil)
@@ -414,6 +439,7 @@ func TestRealReloads(t *testing.T) {
 	for range 20 {
 		w.control(t, "GET", "/tyk/reload/?block=true", nil)
 		w.get(plugintest.Events, token)
+		w.get(plugintest.Basket, token)
 	}
 	before, asked, began := ours(), len(w.issuer.Asked()), time.Now()
 	stop, stopped := make(chan struct{}), make(chan int)
@@ -425,7 +451,8 @@ func TestRealReloads(t *testing.T) {
 				stopped <- requests
 				return
 			default:
-				w.load32(plugintest.Events, token, 320)
+				w.load32(plugintest.Events, token, 160)
+				w.load32(plugintest.Basket, token, 160)
 				requests += 320
 			}
 		}
@@ -433,6 +460,11 @@ func TestRealReloads(t *testing.T) {
 	for i := range 1000 {
 		if i%100 == 0 {
 			t.Logf("after %d reloads: %d MiB resident, %d goroutines of ours", i, w.memory(), ours())
+		}
+		if i%50 == 49 {
+			for _, openAPI := range kinds {
+				w.load(t, openAPI, changed(openAPI, i), true)
+			}
 		}
 		w.control(t, "GET", "/tyk/reload/?block=true", nil)
 	}
@@ -490,10 +522,26 @@ func TestRealBundle(t *testing.T) {
 	w.want("without a token", 401, status)
 }
 
-// TestRealComposeDefinitions: the definitions of docker-compose's profile tyk, as files, classic and OAS, but for names and
-// addresses of the containers.
+// TestRealComposeDefinitions: the definitions of docker-compose's profile tyk, as files, classic and OAS, and its gateway's config,
+// but for names and addresses of the containers.
 func TestRealComposeDefinitions(t *testing.T) {
-	w := newTykWalk(t)
+	w := newTykWalkWith(t, func(config map[string]any) {
+		content, err := os.ReadFile("../../testbed/cmd/secrets/tyk.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shipped := object(t, content)
+		for _, name := range []string{"listen_port", "secret", "template_path", "middleware_path", "app_path", "pid_file_location", "storage"} {
+			if shipped[name] == nil {
+				t.Errorf("the config has no %s", name)
+			}
+			shipped[name] = config[name]
+		}
+		shipped["listen_address"], shipped["control_api_port"] = config["listen_address"], json.Number(freePort(t))
+		shipped["pid_file_location"] = filepath.Join(config["middleware_path"].(string), "pid")
+		clear(config)
+		maps.Copy(config, shipped)
+	})
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte(at(object(t, plugintest.NewConfig(w.issuer.URL).JSON(t)), "issuer")["clientSecret"].(string)), 0o600); err != nil {
 		t.Fatal(err)
@@ -514,6 +562,9 @@ func TestRealComposeDefinitions(t *testing.T) {
 		}
 	}
 	w.control(t, "GET", "/tyk/reload/?block=true", nil)
+	if status, _, _ := w.get("/tyk/apis", ""); status != 404 {
+		t.Errorf("Tyk's own API is at the published port: %d", status)
+	}
 	for path, audience := range map[string]string{plugintest.Events: "eventcatalog", plugintest.Basket: "shoppingbasket"} {
 		status, body, _ := w.get(path, w.token("alice", "mobile"))
 		if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != audience {

@@ -14,8 +14,8 @@ type sessionRules struct {
 	// Policies of every session, by their ids in Tyk. All must exist, and be of the API's organisation: Tyk answers 500
 	// otherwise.
 	Policies []string `json:"policies"`
-	// PoliciesByClient and PoliciesByScope are added for a client, and for each scope that the phantom token has (those of
-	// the route, not all that the client holds).
+	// PoliciesByClient and PoliciesByScope are added for a client, and for each scope that the phantom token has: those of
+	// the route, and not all that the client holds, but with acceptOtherScopes.
 	PoliciesByClient map[string][]string `json:"policiesByClient"`
 	PoliciesByScope  map[string][]string `json:"policiesByScope"`
 }

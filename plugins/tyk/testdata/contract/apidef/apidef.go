@@ -14,6 +14,7 @@ type APIDefinition struct {
 	GraphQL                 GraphQLConfig          `json:"graphql"`
 	ApplicationProtocol     string                 `json:"application_protocol"`
 	TagHeaders              []string               `json:"tag_headers"`
+	EventHandlers           EventHandlerMetaConfig `json:"event_handlers"`
 	StripAuthData           bool                   `json:"strip_auth_data"`
 	EnableDetailedRecording bool                   `json:"enable_detailed_recording"`
 	CustomMiddlewareBundle  string                 `json:"custom_middleware_bundle"`
@@ -39,6 +40,19 @@ type MiddlewareDefinition struct {
 	Disabled bool   `json:"disabled"`
 	Name     string `json:"name"`
 	Path     string `json:"path"`
+}
+
+// EventHandlerMetaConfig says who is told of which events.
+type EventHandlerMetaConfig struct {
+	Events map[TykEvent][]EventHandlerTriggerConfig `json:"events"`
+}
+
+// TykEvent is the name of an event.
+type TykEvent string
+
+// EventHandlerTriggerConfig is one who is told.
+type EventHandlerTriggerConfig struct {
+	HandlerMeta map[string]interface{} `json:"handler_meta"`
 }
 
 // GraphQLConfig says whether the API is one of GraphQL.
