@@ -6,6 +6,7 @@ import (
 	"net"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -37,6 +38,18 @@ func (s *stack) inspect(t *testing.T, service string) described {
 		t.Fatalf("%s: %v", service, err)
 	}
 	return all[0]
+}
+
+// mostOfOurs is what an image may have beside Debian's, in bytes: Caddy is the largest program.
+const mostOfOurs = 100_000_000
+
+func imageSize(t *testing.T, image string) int64 {
+	t.Helper()
+	size, err := strconv.ParseInt(strings.TrimSpace(docker(t, "image", "inspect", "--format", "{{.Size}}", image)), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
 }
 
 // privileges: none has any, neither as Docker was told nor as the kernel sees it, and none can write but where it must.
@@ -76,8 +89,9 @@ func (s *stack) privileges(t *testing.T) {
 			}
 		}
 		s.exec(t, service, "touch", "/tmp/written") // the control
-		size := docker(t, "image", "inspect", "--format", "{{.Size}}", s.inspect(t, service).Image)
-		t.Logf("%s: an image of %s bytes", service, strings.TrimSpace(size))
+		if own := imageSize(t, s.inspect(t, service).Image) - imageSize(t, "debian:bookworm-slim"); own > mostOfOurs {
+			t.Errorf("%s: its image has %d MB more than Debian's", service, own/1_000_000)
+		}
 	}
 }
 
