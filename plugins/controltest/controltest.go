@@ -122,7 +122,7 @@ func (c Control) read() (f fault, err error) {
 // seen returns an error unless the test has seen the fault, by what it printed and how it ended.
 func (f fault) seen(out string, ended error) error {
 	var exit *exec.ExitError
-	if errors.As(ended, &exit) && strings.Contains(out, "--- FAIL: "+f.topTest()+" ") && strings.Contains(out, f.Says) {
+	if errors.As(ended, &exit) && exit.ExitCode() == 1 && strings.Contains(out, "--- FAIL: "+f.topTest()+" ") && strings.Contains(out, f.Says) {
 		return nil
 	}
 	return fmt.Errorf("%s did not fail, saying %q: it ended with %v\n%s", f.Test, f.Says, ended, out)

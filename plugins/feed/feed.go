@@ -45,7 +45,7 @@ type Config struct {
 	Transport http.RoundTripper
 	// Logger takes what an operator must know. No secret and no event is logged.
 	Logger *slog.Logger
-	// Now is the clock. Its times have a monotonic reading: nothing else is looked at.
+	// Now is the clock. Its times have a monotonic reading. The wall's counts too, but makes nothing fresh that is not so by the other.
 	Now func() time.Time
 }
 

@@ -20,6 +20,7 @@ type State struct {
 	foreign bool // the transmitter is not phantomgate's
 
 	heard     atomic.Int64 // when the last answered poll was sent, in nanoseconds from began; never until then
+	heardWall atomic.Int64 // the same by the wall clock, in Unix nanoseconds
 	forgotten atomic.Int64 // when everything was last forgotten, the same
 
 	// The position: how often everything was forgotten, and the last sequence applied since.
@@ -74,8 +75,14 @@ func NewForeignState(keep time.Duration, now time.Time) *State {
 
 // Fresh tells whether the issuer has been heard within longest of now: whatever was revoked before that has been applied.
 func (s *State) Fresh(now time.Time, longest time.Duration) bool {
+	return s.fresh(int64(now.Sub(s.began)), now.UnixNano(), int64(longest))
+}
+
+// fresh goes by both clocks. The monotonic one is set by nobody, but stands still while a machine sleeps; the wall clock does
+// not, and whoever sets it forward makes nothing fresh that was not.
+func (s *State) fresh(monotonic, wall, longest int64) bool {
 	heard := s.heard.Load()
-	return heard != never && int64(now.Sub(s.began))-heard <= int64(longest)
+	return heard != never && monotonic-heard <= longest && wall-s.heardWall.Load() <= longest
 }
 
 // JustForgot tells whether everything was forgotten within the given time before now.
@@ -214,7 +221,10 @@ func (s *State) forget(epoch string, sequence uint64, now time.Time) {
 
 // Heard says that the poll which was sent then has been answered, that nothing else had been revoked, and that all of it
 // has been applied.
-func (s *State) Heard(sent time.Time) { s.heard.Store(int64(sent.Sub(s.began))) }
+func (s *State) Heard(sent time.Time) {
+	s.heardWall.Store(sent.UnixNano()) // first: who sees the other one sees this
+	s.heard.Store(int64(sent.Sub(s.began)))
+}
 
 // Lose says that nobody knows any more what was revoked: nothing is fresh until the issuer is heard again.
 func (s *State) Lose() { s.heard.Store(never) }

@@ -56,6 +56,30 @@ func TestNothingIsFreshBeforeTheFirstAnswer(t *testing.T) {
 	}
 }
 
+// TestSleepIsNotFresh: while a machine sleeps its monotonic clock stands still, and the wall's goes on. A wall clock that is set back
+// makes nothing fresh.
+func TestSleepIsNotFresh(t *testing.T) {
+	now := time.Now()
+	s := NewState(time.Minute, now)
+	s.Heard(now)
+	const longest = int64(5 * time.Second)
+	for _, test := range []struct {
+		name            string
+		monotonic, wall time.Duration
+		want            bool
+	}{
+		{"both go on", time.Second, time.Second, true},
+		{"it slept", time.Second, time.Hour, false},
+		{"the clock was set forward", time.Second, 5 * time.Minute, false},
+		{"the clock was set back", time.Second, -5 * time.Minute, true},
+		{"the clock was set back, long after", time.Minute, -5 * time.Minute, false},
+	} {
+		if got := s.fresh(int64(test.monotonic), now.UnixNano()+int64(test.wall), longest); got != test.want {
+			t.Errorf("%s: fresh is %t", test.name, got)
+		}
+	}
+}
+
 func TestHolds(t *testing.T) {
 	s, now := placed()
 	before, after := s.mustPlace(t, 100), s.mustPlace(t, 101)

@@ -42,7 +42,7 @@ func failuresOf(t *testing.T, c Case, b Binding) []string {
 	done := make(chan struct{})
 	go func() { // a goroutine of its own, which Fatal ends
 		defer close(done)
-		c.run(r, b, time.Second)
+		c.run(r, b, 2*time.Second)
 	}()
 	<-done
 	return r.failures

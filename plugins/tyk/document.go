@@ -29,6 +29,7 @@ type document struct {
 	graphQL, mcp                    bool
 	tagHeaders                      []string // headers that Tyk writes into its analytics
 	events                          []string // which somebody is told of
+	addressLists                    bool     // clients are let in, or kept out, by their addresses
 
 	config     map[string]any
 	hasConfig  bool
@@ -86,6 +87,8 @@ type classicJSON struct {
 	GraphQL             enabled  `json:"graphql"`
 	ApplicationProtocol string   `json:"application_protocol"` // "mcp", for one kind
 	TagHeaders          []string `json:"tag_headers"`
+	EnableIPWhitelist   bool     `json:"enable_ip_whitelisting"`
+	EnableIPBlacklist   bool     `json:"enable_ip_blacklisting"`
 
 	EventHandlers struct {
 		Events map[string][]struct {
@@ -140,7 +143,7 @@ func (c *classicJSON) document() document {
 		},
 		// Tyk copies a bundle's lists into custom_middleware.
 		otherAuth: c.UseStandardAuth || c.UseBasicAuth || c.UseOAuth2 || c.UseOpenID || c.EnableJWT || c.EnableSignatureChecking || c.ExternalOAuth.Enabled,
-		graphQL:   c.GraphQL.Enabled, mcp: c.ApplicationProtocol == "mcp", tagHeaders: c.TagHeaders, events: events,
+		graphQL:   c.GraphQL.Enabled, mcp: c.ApplicationProtocol == "mcp", tagHeaders: c.TagHeaders, events: events, addressLists: c.EnableIPWhitelist || c.EnableIPBlacklist,
 		corsEnabled: c.CORS.Enable, optionsPassthrough: c.CORS.OptionsPassthrough,
 		cached: c.CacheOptions.EnableCache, recorded: c.EnableDetailedRecording,
 		config: c.ConfigData, hasConfig: !c.ConfigDataDisabled && len(c.ConfigData) > 0,
@@ -174,6 +177,7 @@ type oasJSON struct {
 				Security               [][]string         `json:"security"`
 			} `json:"authentication"`
 			DetailedActivityLogs enabled `json:"detailedActivityLogs"`
+			IPAccessControl      enabled `json:"ipAccessControl"`
 			EventHandlers        []struct {
 				Enabled bool   `json:"enabled"`
 				Trigger string `json:"trigger"`
@@ -229,7 +233,7 @@ func (o *oasJSON) document() document {
 		corsEnabled: global.CORS.Enabled, optionsPassthrough: global.CORS.OptionsPassthrough,
 		cached: global.Cache.Enabled, recorded: server.DetailedActivityLogs.Enabled,
 		otherAuth:  auth.HMAC.Enabled || auth.OIDC.Enabled,
-		tagHeaders: global.TrafficLogs.TagHeaders,
+		tagHeaders: global.TrafficLogs.TagHeaders, addressLists: server.IPAccessControl.Enabled,
 		eitherAuth: auth.SecurityProcessingMode == "compliant" && len(o.Security)+len(auth.Security) > 1,
 		config:     global.PluginConfig.Data.Value, hasConfig: global.PluginConfig.Data.Enabled,
 		operations: map[string]map[string]operationID{},
@@ -288,6 +292,7 @@ func (d document) judge(config gateway.Config) error {
 	for _, event := range d.events {
 		refuse(!slices.Contains(bareEvents, event), "who is told of "+event+" (event_handlers, eventHandlers) gets the whole request with its token; these can be had: "+strings.Join(bareEvents, ", "))
 	}
+	refuse(d.addressLists && slices.Contains(d.events, "AuthFailure"), "a client that the lists of addresses (ipAccessControl, enable_ip_whitelisting, enable_ip_blacklisting) keep out is told of as an AuthFailure, with its token; turn one of the two off")
 	refuse(d.keyless && d.cached && !allOpen(config.Routes), "the response cache of a keyless API gives one user's answer to the next; turn one of cache and use_keyless off")
 	refuse(d.cached && anyScopes(config.Routes), "the response cache goes by user and client, and scopes.any lets tokens of one user differ: an answer for the one would be given to the other; turn the cache off, or write scopes.all")
 
@@ -303,7 +308,7 @@ func (d document) judge(config gateway.Config) error {
 	return errors.Join(faults...)
 }
 
-// bareEvents are those that Tyk tells of without the request, and AuthFailure, whose credential is gone by then.
+// bareEvents are those that Tyk tells of without the request, and AuthFailure, whose credential is gone when a hook has refused it.
 var bareEvents = []string{
 	"AuthFailure", "BreakerReset", "BreakerTriggered", "BreakerTripped", "CertificateExpired", "CertificateExpiringSoon", "HostDown", "HostUp",
 	"TokenCreated", "TokenDeleted", "TokenUpdated", "TriggerExceeded",

@@ -106,6 +106,17 @@ func TestRefused(t *testing.T) {
 			}},
 			"QuotaExceeded",
 		},
+		"AuthFailure beside a list of addresses": {
+			changes{events("AuthFailure"), func(d map[string]any) { d["enable_ip_whitelisting"] = true }},
+			changes{func(d map[string]any) {
+				at(oasServer(d), "ipAccessControl")["enabled"] = true
+				oasServer(d)["eventHandlers"] = []any{map[string]any{"enabled": true, "trigger": "AuthFailure", "type": "webhook"}}
+			}},
+			"lists of addresses",
+		},
+		"AuthFailure beside a list of those kept out": {
+			changes{events("AuthFailure"), func(d map[string]any) { d["enable_ip_blacklisting"] = true }}, nil, "lists of addresses",
+		},
 		"an event nobody knows": {changes{events("Something")}, nil, "Something"},
 		"the cache with other scopes": {
 			changes{
@@ -270,7 +281,8 @@ func TestNotRefused(t *testing.T) {
 			events := at(d, "event_handlers", "events")
 			events["KeyExpired"] = []any{map[string]any{"handler_name": "eh_web_hook_handler", "handler_meta": map[string]any{"disabled": true}}}
 		},
-		"harmless tags": func(d map[string]any) { d["tag_headers"] = []string{"X-Region"} },
+		"a list of addresses": func(d map[string]any) { d["enable_ip_whitelisting"] = true },
+		"harmless tags":       func(d map[string]any) { d["tag_headers"] = []string{"X-Region"} },
 		"a cache, every route open": func(d map[string]any) {
 			d["use_keyless"] = true
 			at(d, "cache_options")["enable_cache"] = true

@@ -19,15 +19,19 @@ func newHooks(logger *slog.Logger) *hooks {
 	return &hooks{logger: logger, definitions: newDefinitions(logger)}
 }
 
-// hook does the work of a symbol. It returns what is known of the request afterwards.
+// hook does the work of a symbol. It returns what is known of the request afterwards; nil when it has answered it.
 type hook func(w http.ResponseWriter, r *http.Request, a *api) *passed
 
 // guard runs one hook. What panics refuses: Tyk would drop the connection, and up to 5.8.15 answer an empty 200.
 func (h *hooks) guard(w http.ResponseWriter, r *http.Request, hook hook) {
+	answered, csrf := true, ""
 	defer func() {
 		if p := recover(); p != nil {
 			h.logger.Error("panic in a hook", "panic", p, "stack", string(debug.Stack()))
 			policy.ServerError().Write(w)
+		}
+		if answered {
+			endCredential(r.Header, csrf)
 		}
 	}()
 	a := h.definitions.of(r)
@@ -35,7 +39,10 @@ func (h *hooks) guard(w http.ResponseWriter, r *http.Request, hook hook) {
 		refusedConfig().Write(w)
 		return
 	}
-	endHook(r, hook(w, r, a))
+	csrf = a.csrf
+	p := hook(w, r, a)
+	endHook(r, p)
+	answered = p == nil
 }
 
 // refusedConfig answers for an API whose definition was refused. The faults are in the log and not for clients.
@@ -50,7 +57,6 @@ func refusedConfig() *policy.Refusal {
 func (h *hooks) pre(w http.ResponseWriter, r *http.Request, a *api) *passed {
 	passedOf(r).restoreCredential(r)
 	if a.gateway.ServeAgent(w, r) {
-		endCredential(r.Header, a.csrf)
 		return nil
 	}
 	p := h.swap(w, r, a)
@@ -85,7 +91,6 @@ func (h *hooks) auth(w http.ResponseWriter, r *http.Request, a *api) *passed {
 func (h *hooks) swap(w http.ResponseWriter, r *http.Request, a *api) *passed {
 	outcome := a.authorize(r)
 	if refusal := outcome.Refusal(); refusal != nil {
-		endCredential(r.Header, a.csrf)
 		refusal.Write(w)
 		return nil
 	}
@@ -141,8 +146,8 @@ func credentialOf(h http.Header, csrf string) credential {
 	return credential{authorization: h["Authorization"], cookie: h["Cookie"], csrfName: csrf, csrf: h[csrf]}
 }
 
-// endCredential takes what the client sent out of a request that has been answered. It may still be good, and Tyk gives the whole
-// request to whoever hears of the refusal (AuthFailure).
+// endCredential takes the credential, or what it was swapped for, out of a request that has been answered. It may still be good, and
+// Tyk gives the whole request to whoever hears of a refusal (AuthFailure).
 func endCredential(h http.Header, csrf string) {
 	for _, name := range []string{"Authorization", "Cookie", csrf} {
 		delete(h, name)

@@ -337,6 +337,8 @@ func TestNoCredentialIsLeft(t *testing.T) {
 		"refused by auth":       {apps, w.hooks.auth, "GET", plugintest.Basket, bearer, 403},
 		"answered by the agent": {browsers, w.hooks.pre, "POST", "/oauth-agent/refresh", cookies, 401},
 		"cookies refused":       {browsers, w.hooks.pre, "POST", plugintest.Events, cookies, 401},
+		"a panic":               {apps, func(http.ResponseWriter, *http.Request, *api) *passed { panic("canary") }, "GET", plugintest.Events, bearer, 500},
+		"by post":               {apps, w.hooks.post, "GET", plugintest.Events, bearer, 500},
 	} {
 		r := test.api.inject(httptest.NewRequest(test.method, test.path, nil))
 		for header, value := range test.sent {

@@ -400,8 +400,10 @@ func TestRealReloads(t *testing.T) {
 	w := newTykWalk(t)
 	changed := func(openAPI bool, n int) map[string]any {
 		return w.definition(openAPI, func(d map[string]any) {
-			config := at(d, "config_data")
-			if openAPI {
+			var config map[string]any
+			if !openAPI {
+				config = at(d, "config_data")
+			} else {
 				config = at(oasGlobal(d), "pluginConfig", "data", "value")
 				at(d, "x-tyk-api-gateway", "info")["id"] = "open"
 				at(oasServer(d), "listenPath")["value"] = "/api/shoppingbasket/"

@@ -13,7 +13,7 @@ import (
 var stale = []controltest.Control{
 	{Fault: "a hit is not held against the feed", File: "phantomtoken/store.go", Old: "if !st.feed.Holds(read, entry[reachesAt:acrAt]) {", New: "if _ = read; false {"},
 	{Fault: "an answer in flight counts as read when it comes", File: "feed/state.go", Old: "return Position{s.era.Load(), sequence},", New: "return Position{s.era.Load(), max(sequence, s.applied.Load())},"},
-	{Fault: "silence is fresh", File: "feed/state.go", Old: "heard != never && int64(now.Sub(s.began))-heard <= int64(longest)", New: "heard != never"},
+	{Fault: "silence is fresh", File: "feed/state.go", Old: "heard != never && monotonic-heard <= longest && wall-s.heardWall.Load() <= longest", New: "heard != never"},
 }
 
 // misfit are those that the model of a cache knows beside them.

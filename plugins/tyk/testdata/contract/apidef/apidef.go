@@ -16,6 +16,8 @@ type APIDefinition struct {
 	TagHeaders              []string               `json:"tag_headers"`
 	EventHandlers           EventHandlerMetaConfig `json:"event_handlers"`
 	StripAuthData           bool                   `json:"strip_auth_data"`
+	EnableIpWhiteListing    bool                   `json:"enable_ip_whitelisting"`
+	EnableIpBlacklisting    bool                   `json:"enable_ip_blacklisting"`
 	EnableDetailedRecording bool                   `json:"enable_detailed_recording"`
 	CustomMiddlewareBundle  string                 `json:"custom_middleware_bundle"`
 	CustomMiddleware        MiddlewareSection      `json:"custom_middleware"`
