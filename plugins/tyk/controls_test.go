@@ -14,7 +14,7 @@ var controls = [][5]string{
 	{"new cookies may be kept by caches", "hooks.go", `w.Header()["Set-Cookie"] != nil`, "false", "TestSuite/auth_check/cookies/.*"},
 	{"no token after strip_auth_data", "hooks.go", `		r.Header["Authorization"] = p.phantomToken
 `, "", "TestSuite/strip_auth_data/token/.*"},
-	{"the first API's definition stays", "tyk.go", "if key == ctx.Definition || key == ctx.OASDefinition {", "if key == ctx.Definition && false {", "TestLoopIsJudgedAnew"},
+	{"the first API's definition stays", "tyk.go", "if c.Value(key) != nil {", "if c.Value(key) != nil && false {", "TestLoopIsJudgedAnew"},
 	{"two definitions pass", "tyk.go", "classic != nil && openAPI != nil {", "false {", "TestTwoDefinitions"},
 	{"post lets pass what nobody has seen", "hooks.go", "if p == nil || p.api != a {", "if false {", "TestAFileThatSaysKeyless"},
 	{"a KeyID can be foreseen", "sessions.go", "hmac.New(sha256.New, s.key)", "hmac.New(sha256.New, nil)", "TestKeyIDIsNotForeseen"},

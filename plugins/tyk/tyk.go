@@ -15,7 +15,7 @@ import (
 
 // This file is all that the binding calls of Tyk, but for the logger. testdata/contract has the same names for tests.
 
-// errTwoDefinitions: see hop.
+// errTwoDefinitions: see endHook.
 var errTwoDefinitions = errors.New("the request came with two API definitions, of which one is another API's that passed it on: list one of our symbols in that API too, last of its plugins")
 
 // definitionOf returns the definition that Tyk has put into the request, one of the two, without the copy of it that Tyk's own
@@ -30,35 +30,23 @@ func definitionOf(r *http.Request) (*apidef.APIDefinition, *oas.OAS, error) {
 	return classic, openAPI, nil
 }
 
-// hop is a request's context after one of our hooks. It hides the definition that Tyk put there: Tyk puts one in before each
-// plugin, and takes none out, so an API that passes a request on (tyk://) to one of the other kind would leave its own beside
-// the next one's.
-type hop struct {
-	context.Context
-	passed *passed // nil when nothing was let through yet
-}
-
-// Value hides both definitions, and gives what was let through to passedOf.
-func (h hop) Value(key any) any {
-	switch key := key.(type) {
-	case ctx.Key:
-		if key == ctx.Definition || key == ctx.OASDefinition {
-			return nil
-		}
-	case passedKey:
-		return h.passed
-	}
-	return h.Context.Value(key)
-}
-
 // passedOf returns what is known of a request that was let through; nil for any other.
 func passedOf(r *http.Request) *passed {
 	p, _ := r.Context().Value(passedKey{}).(*passed)
 	return p
 }
 
-// endHook hides the definition, and remembers p.
-func endHook(r *http.Request, p *passed) { *r = *r.WithContext(hop{r.Context(), p}) }
+// endHook remembers p, and hides the definition that Tyk put there: Tyk puts one in before each plugin, and takes none out, so an
+// API that passes a request on (tyk://) to one of the other kind would leave its own beside the next one's.
+func endHook(r *http.Request, p *passed) {
+	c := r.Context()
+	for _, key := range [...]ctx.Key{ctx.Definition, ctx.OASDefinition} {
+		if c.Value(key) != nil {
+			c = context.WithValue(c, key, nil)
+		}
+	}
+	*r = *r.WithContext(context.WithValue(c, passedKey{}, p))
+}
 
 // copyOf returns a definition's copy, to be written as JSON: writing an OAS changes it, while Tyk reads it elsewhere.
 func copyOf(r *http.Request) (*apidef.APIDefinition, *oas.OAS) {
