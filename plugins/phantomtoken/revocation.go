@@ -37,25 +37,14 @@ func named(raw string, at feed.Position, placed bool) revocation {
 	return revocation{reaches: feed.Named(c).Reaches(), at: at, placed: placed}
 }
 
-// namedClaims are read by their exact names, as claims are.
 type namedClaims feed.Named
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (c *namedClaims) UnmarshalJSON(data []byte) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
-		return err
-	}
 	var issuedAt float64
-	for name, to := range map[string]any{"sub": &c.User, "sid": &c.Session, "tenant": &c.Tenant, "iat": &issuedAt} {
-		if value, ok := members[name]; ok {
-			if err := json.Unmarshal(value, to); err != nil {
-				return err
-			}
-		}
-	}
+	err := ReadClaims(data, map[string]any{"sub": &c.User, "sid": &c.Session, "tenant": &c.Tenant, "iat": &issuedAt})
 	c.IssuedAt = int64(issuedAt)
-	return nil
+	return err
 }
 
 // readRevocation reads the headers that only gateways get. What is not exactly as it should be is as good as not there.

@@ -41,18 +41,24 @@ type claims struct {
 	Confirmation json.RawMessage
 }
 
-// UnmarshalJSON reads claims by their exact names (RFC 7519 section 2). The tags of encoding/json would also take a claim
-// "Tenant" or "ACR", which an issuer may have copied from what a user calls himself.
+// UnmarshalJSON implements json.Unmarshaler.
 func (c *claims) UnmarshalJSON(data []byte) error {
+	return ReadClaims(data, map[string]any{
+		"iss": &c.Issuer, "aud": &c.Audience, "exp": &c.ExpiresAt, "nbf": &c.NotBefore, "iat": &c.IssuedAt,
+		"scope": &c.Scope, "auth_time": &c.AuthTime, "acr": &c.ACR, "tenant": &c.Tenant,
+		"cnf": &c.Confirmation,
+	})
+}
+
+// ReadClaims reads claims by their exact names (RFC 7519 section 2), each into what into points to; one that is not there leaves
+// it as it is. The tags of encoding/json would also take a claim "Tenant" or "Sub", which an issuer may have copied from what a
+// user calls himself. It does not check who signed data.
+func ReadClaims(data []byte, into map[string]any) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil {
 		return err
 	}
-	for name, to := range map[string]any{
-		"iss": &c.Issuer, "aud": &c.Audience, "exp": &c.ExpiresAt, "nbf": &c.NotBefore, "iat": &c.IssuedAt,
-		"scope": &c.Scope, "auth_time": &c.AuthTime, "acr": &c.ACR, "tenant": &c.Tenant,
-		"cnf": &c.Confirmation,
-	} {
+	for name, to := range into {
 		value, ok := members[name]
 		if !ok {
 			continue

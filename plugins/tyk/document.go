@@ -295,7 +295,6 @@ func (d document) judge(config gateway.Config) error {
 	refuse(d.addressLists && slices.Contains(d.events, "AuthFailure"), "a client that the lists of addresses (ipAccessControl, enable_ip_whitelisting, enable_ip_blacklisting) keep out is told of as an AuthFailure, with its token; turn one of the two off")
 	refuse(d.keyless && d.cached && !allOpen(config.Routes), "the response cache of a keyless API gives one user's answer to the next; turn one of cache and use_keyless off")
 	refuse(d.cached && anyScopes(config.Routes), "the response cache goes by user and client, and scopes.any lets tokens of one user differ: an answer for the one would be given to the other; turn the cache off, or write scopes.all")
-
 	refuse(d.cached && config.Issuer.AcceptOtherScopes, "the response cache goes by user and client, and with acceptOtherScopes an API may answer by scopes that another token of theirs lacks; turn one of the two off")
 
 	refuse(d.keyless && !d.plugins.pre && !d.bundle, preSymbol+" is not among the pre plugins of this keyless API; list it")

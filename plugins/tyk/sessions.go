@@ -17,6 +17,7 @@ import (
 	"github.com/TykTechnologies/tyk/user"
 
 	"github.com/phantomgate/phantomgate/plugins/gateway"
+	"github.com/phantomgate/phantomgate/plugins/phantomtoken"
 )
 
 // sessions makes Tyk's session of a phantom token, which was verified when it was swapped. Rate limits, quotas, the response
@@ -106,44 +107,22 @@ func (s *sessions) read(header string) (*identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	var claims claims
-	if err := json.Unmarshal(payload, &claims); err != nil {
+	var subject, clientID, scope string
+	var party string // what OpenID providers write in place of client_id
+	var expires float64
+	if err := phantomtoken.ReadClaims(payload, map[string]any{
+		"sub": &subject, "client_id": &clientID, "azp": &party, "scope": &scope, "exp": &expires,
+	}); err != nil {
 		return nil, err
 	}
-	if claims.subject == "" {
+	if subject == "" {
 		return nil, errNoUser
 	}
-	client := cmp.Or(claims.clientID, claims.party)
+	client := cmp.Or(clientID, party)
 	return &identity{
-		keyID: s.keyID(client, claims.subject), client: client, alias: strings.Trim(client+"/"+claims.subject, "/"), expires: int64(claims.expires),
-		policies: s.rules.of(client, strings.Fields(claims.scope)),
+		keyID: s.keyID(client, subject), client: client, alias: strings.Trim(client+"/"+subject, "/"), expires: int64(expires),
+		policies: s.rules.of(client, strings.Fields(scope)),
 	}, nil
-}
-
-// claims are those of a phantom token that a session is made of.
-type claims struct {
-	subject, clientID, scope string
-	party                    string  // what OpenID providers write in place of client_id
-	expires                  float64 // in seconds, and parts of one
-}
-
-// UnmarshalJSON reads claims by their exact names (RFC 7519 section 2). The tags of encoding/json would also take a claim "Sub",
-// which an issuer may have copied from what a user calls himself: he would be another user.
-func (c *claims) UnmarshalJSON(data []byte) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
-		return err
-	}
-	for name, to := range map[string]any{"sub": &c.subject, "client_id": &c.clientID, "azp": &c.party, "scope": &c.scope, "exp": &c.expires} {
-		value, ok := members[name]
-		if !ok {
-			continue
-		}
-		if err := json.Unmarshal(value, to); err != nil {
-			return errors.New("the claim " + name + " has another type")
-		}
-	}
-	return nil
 }
 
 // keyID returns the KeyID of a user of a client (or, for open routes, of an API). It is in the form of Tyk's own keys, which
