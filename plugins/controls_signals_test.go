@@ -56,7 +56,7 @@ var signalControls = [][5]string{
 	{"faults are asked for in haste", "feed/foreign.go", "hurry := len(f.acks) > 0 || f.applied != flushed", "hurry := len(a.Sets) > 0 || f.applied != flushed", "TestForeignFaultsThatComeAgain"},
 	{"what an event named is kept again", "phantomtoken/revocation.go", " && (!s.feed.Foreign() || s.feed.Untouched(l.on.reaches))", "", "TestAForeignEventEndsAHit"},
 	{"where the feed stood is looked up too late", "phantomtoken/revocation.go", "position, known := found.at, found.placed", "position, known := s.feed.Here()", "TestAForeignAnswerThatAnEventOvertakes"},
-	{"a sid that is no text is none", "phantomtoken/revocation.go", `		return revocation{fault: errors.New("its sub, sid or tenant is no text")}` + "\n", "		_, c = errors.New, namedClaims{}\n", "TestWhatAForeignTokenDoesNotSay"},
+	{"a sid that is no text is none", "phantomtoken/revocation.go", `"iat": &issuedAt}); err != nil {` + "\n\t\treturn revocation{fault: err}\n", "\"iat\": &issuedAt}); err != nil {\n\t\tn = feed.Named{}\n", "TestWhatAForeignTokenDoesNotSay"},
 }
 
 func TestSignalControls(t *testing.T) { controltest.Run(t, controltest.Table(signalControls)) }

@@ -102,7 +102,7 @@ var forbidden = map[string]string{
 
 func TestImports(t *testing.T) {
 	const module = "github.com/phantomgate/phantomgate/plugins/"
-	for _, room := range []string{"gateway", "policy", "phantomtoken", "tokenhandler", "feed"} {
+	for _, room := range []string{"gateway", "policy", "phantomtoken", "tokenhandler", "feed", "claims"} {
 		deps := strings.Fields(string(run(t, "list", "-deps", "./"+room)))
 		for _, problem := range judgeImports(deps) {
 			t.Errorf("%s: %s", room, problem)
@@ -118,7 +118,7 @@ func TestImports(t *testing.T) {
 
 // below lists the rooms that each may lean on.
 var below = map[string][]string{
-	"gateway": {"policy", "phantomtoken", "tokenhandler", "feed"}, "phantomtoken": {"policy", "feed"}, "tokenhandler": {"policy"},
+	"gateway": {"policy", "phantomtoken", "tokenhandler", "feed", "claims"}, "phantomtoken": {"policy", "feed", "claims"}, "tokenhandler": {"policy", "claims"},
 }
 
 func judgeImports(deps []string) (problems []string) {

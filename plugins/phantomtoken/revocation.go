@@ -3,13 +3,12 @@ package phantomtoken
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/phantomgate/phantomgate/plugins/claims"
 	"github.com/phantomgate/phantomgate/plugins/feed"
 )
 
@@ -30,21 +29,13 @@ func named(raw string, at feed.Position, placed bool) revocation {
 	if err != nil {
 		return revocation{fault: err}
 	}
-	var c namedClaims
-	if err := json.Unmarshal(payload, &c); err != nil {
-		return revocation{fault: errors.New("its sub, sid or tenant is no text")}
-	}
-	return revocation{reaches: feed.Named(c).Reaches(), at: at, placed: placed}
-}
-
-type namedClaims feed.Named
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (c *namedClaims) UnmarshalJSON(data []byte) error {
+	var n feed.Named
 	var issuedAt float64
-	err := ReadClaims(data, map[string]any{"sub": &c.User, "sid": &c.Session, "tenant": &c.Tenant, "iat": &issuedAt})
-	c.IssuedAt = int64(issuedAt)
-	return err
+	if err := claims.Read(payload, map[string]any{"sub": &n.User, "sid": &n.Session, "tenant": &n.Tenant, "iat": &issuedAt}); err != nil {
+		return revocation{fault: err}
+	}
+	n.IssuedAt = int64(issuedAt)
+	return revocation{reaches: n.Reaches(), at: at, placed: placed}
 }
 
 // readRevocation reads the headers that only gateways get. What is not exactly as it should be is as good as not there.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/phantomgate/phantomgate/plugins/claims"
 	"github.com/phantomgate/phantomgate/plugins/policy"
 )
 
@@ -30,8 +31,8 @@ const clockSkew = 10 * time.Second
 
 const defaultTenant = "default"
 
-// claims are those of a phantom token that the gateway judges by.
-type claims struct {
+// tokenClaims are those of a phantom token that the gateway judges by.
+type tokenClaims struct {
 	jwt.RegisteredClaims
 	Scope    string
 	AuthTime *jwt.NumericDate
@@ -42,32 +43,12 @@ type claims struct {
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (c *claims) UnmarshalJSON(data []byte) error {
-	return ReadClaims(data, map[string]any{
+func (c *tokenClaims) UnmarshalJSON(data []byte) error {
+	return claims.Read(data, map[string]any{
 		"iss": &c.Issuer, "aud": &c.Audience, "exp": &c.ExpiresAt, "nbf": &c.NotBefore, "iat": &c.IssuedAt,
 		"scope": &c.Scope, "auth_time": &c.AuthTime, "acr": &c.ACR, "tenant": &c.Tenant,
 		"cnf": &c.Confirmation,
 	})
-}
-
-// ReadClaims reads claims by their exact names (RFC 7519 section 2), each into what into points to; one that is not there leaves
-// it as it is. The tags of encoding/json would also take a claim "Tenant" or "Sub", which an issuer may have copied from what a
-// user calls himself. It does not check who signed data.
-func ReadClaims(data []byte, into map[string]any) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
-		return err
-	}
-	for name, to := range into {
-		value, ok := members[name]
-		if !ok {
-			continue
-		}
-		if err := json.Unmarshal(value, to); err != nil {
-			return errors.New("the claim " + name + " has another type")
-		}
-	}
-	return nil
 }
 
 func newVerifier(cfg Config, keys *keySet) *verifier {
@@ -88,7 +69,7 @@ func newVerifier(cfg Config, keys *keySet) *verifier {
 // verify returns the facts of raw, which is then a token for ask and nothing else. A token that has expired on its way here is
 // inactive; anything else that is wrong with it is the issuer's fault, not the client's, one that lived too long for that too.
 func (v *verifier) verify(ctx context.Context, raw string, ask *Ask) (policy.Facts, error) {
-	var c claims
+	var c tokenClaims
 	var keyErr error
 	token, err := v.parser.ParseWithClaims(raw, &c, func(token *jwt.Token) (key any, err error) {
 		if err := v.checkHeader(token.Header); err != nil {
@@ -163,7 +144,7 @@ func checkCritical(header map[string]any) error {
 }
 
 // checkClaims checks what the parser has not: a phantom token names one audience, that of the route, and its tenant.
-func (v *verifier) checkClaims(c *claims, ask *Ask) error {
+func (v *verifier) checkClaims(c *tokenClaims, ask *Ask) error {
 	if len(c.Audience) != 1 || c.Audience[0] != ask.audience {
 		if err := v.checkOthers(c.Audience, ask.audience); err != nil {
 			return err

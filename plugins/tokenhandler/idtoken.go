@@ -9,10 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/phantomgate/phantomgate/plugins/claims"
 )
 
 // verifier decides whether a JWT was made by the issuer for this app.
@@ -31,24 +34,40 @@ var algorithms = []string{"ES256", "EdDSA", "RS256", "PS256"}
 // idClaims are the claims of an ID token that are looked at (OpenID Connect Core section 2).
 type idClaims struct {
 	jwt.RegisteredClaims
-	AuthorizedParty string `json:"azp"`
-	Nonce           string `json:"nonce"`
-	AccessHash      string `json:"at_hash"`
-	SessionID       string `json:"sid"`
+	AuthorizedParty string
+	Nonce           string
+	AccessHash      string
+	SessionID       string
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *idClaims) UnmarshalJSON(data []byte) error {
+	return readClaims(data, &c.RegisteredClaims, map[string]any{
+		"azp": &c.AuthorizedParty, "nonce": &c.Nonce, "at_hash": &c.AccessHash, "sid": &c.SessionID,
+	})
+}
+
+// readClaims reads registered claims (RFC 7519 section 4.1), and more.
+func readClaims(data []byte, registered *jwt.RegisteredClaims, more map[string]any) error {
+	maps.Copy(more, map[string]any{
+		"iss": &registered.Issuer, "sub": &registered.Subject, "aud": &registered.Audience, "exp": &registered.ExpiresAt,
+		"nbf": &registered.NotBefore, "iat": &registered.IssuedAt, "jti": &registered.ID,
+	})
+	return claims.Read(data, more)
 }
 
 // idToken verifies an ID token (OpenID Connect Core section 3.1.3.7) and returns its claims, also as they were sent.
 func (v *verifier) idToken(ctx context.Context, raw, nonce, accessToken string) (*idClaims, json.RawMessage, error) {
-	claims := &idClaims{}
-	token, err := v.parser(jwt.WithExpirationRequired()).ParseWithClaims(raw, claims, v.keys.KeyfuncCtx(ctx))
+	found := &idClaims{}
+	token, err := v.parser(jwt.WithExpirationRequired()).ParseWithClaims(raw, found, v.keys.KeyfuncCtx(ctx))
 	if err == nil {
-		err = claims.check(token, v.clientID, nonce, accessToken)
+		err = found.check(token, v.clientID, nonce, accessToken)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: ID token: %w", errIssuer, plain(err))
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
-	return claims, payload, err
+	return found, payload, err
 }
 
 func (v *verifier) parser(more ...jwt.ParserOption) *jwt.Parser {
@@ -92,9 +111,14 @@ func accessHash(algorithm, accessToken string) string {
 // logoutClaims are the claims of a logout token (OpenID Connect Back-Channel Logout section 2.4).
 type logoutClaims struct {
 	jwt.RegisteredClaims
-	SessionID string                     `json:"sid"`
-	Nonce     json.RawMessage            `json:"nonce"`
-	Events    map[string]json.RawMessage `json:"events"`
+	SessionID string
+	Nonce     json.RawMessage
+	Events    map[string]json.RawMessage
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *logoutClaims) UnmarshalJSON(data []byte) error {
+	return readClaims(data, &c.RegisteredClaims, map[string]any{"sid": &c.SessionID, "nonce": &c.Nonce, "events": &c.Events})
 }
 
 const (
@@ -105,8 +129,8 @@ const (
 
 // logoutToken verifies a logout token (OpenID Connect Back-Channel Logout section 2.6), but for its jti.
 func (v *verifier) logoutToken(ctx context.Context, raw string) (*logoutClaims, error) {
-	claims := &logoutClaims{}
-	token, err := v.parser().ParseWithClaims(raw, claims, v.keys.KeyfuncCtx(ctx))
+	found := &logoutClaims{}
+	token, err := v.parser().ParseWithClaims(raw, found, v.keys.KeyfuncCtx(ctx))
 	if err != nil {
 		return nil, plain(err)
 	}
@@ -115,18 +139,18 @@ func (v *verifier) logoutToken(ctx context.Context, raw string) (*logoutClaims, 
 	switch {
 	case typ != "" && !strings.EqualFold(typ, "logout+jwt") && !strings.EqualFold(typ, "JWT"):
 		return nil, errors.New("typ is not that of a logout token")
-	case claims.IssuedAt == nil || v.now().Sub(claims.IssuedAt.Time) > logoutTokenLife:
+	case found.IssuedAt == nil || v.now().Sub(found.IssuedAt.Time) > logoutTokenLife:
 		return nil, errors.New("iat is missing or long ago")
-	case claims.ID == "":
+	case found.ID == "":
 		return nil, errors.New("jti is missing")
-	case claims.Subject == "" && claims.SessionID == "":
+	case found.Subject == "" && found.SessionID == "":
 		return nil, errors.New("sub and sid are missing")
-	case len(claims.Nonce) > 0:
+	case len(found.Nonce) > 0:
 		return nil, errors.New("it has a nonce, which only ID tokens have")
-	case json.Unmarshal(claims.Events[logoutEvent], &event) != nil || event == nil:
+	case json.Unmarshal(found.Events[logoutEvent], &event) != nil || event == nil:
 		return nil, errors.New("events is not that of a logout")
 	}
-	return claims, nil
+	return found, nil
 }
 
 // plain keeps a JWT library's error from carrying a piece of the token into a log.

@@ -155,6 +155,7 @@ func TestBackChannelLogout(t *testing.T) {
 		"session and user":           {nil, true},
 		"the session":                {[]func(jwt.MapClaims){without("sub")}, true},
 		"all sessions of the user":   {[]func(jwt.MapClaims){without("sid")}, true},
+		"another's spelling":         {[]func(jwt.MapClaims){with("Sub", "u_bob"), with("SID", "other")}, true},
 		"another session":            {[]func(jwt.MapClaims){with("sid", "other")}, false},
 		"another user's session":     {[]func(jwt.MapClaims){with("sub", "u_bob")}, false},
 		"another session, no user":   {[]func(jwt.MapClaims){with("sid", "other"), without("sub")}, false},
@@ -179,6 +180,17 @@ func TestBackChannelLogout(t *testing.T) {
 	}
 }
 
+// What an issuer has copied from a user's profile under another spelling does not put the session out of a logout's reach.
+func TestSessionIsOfItsExactClaims(t *testing.T) {
+	w := newWalk(t)
+	w.issuer.claims = func(c jwt.MapClaims) { c["Sub"], c["SID"], c["sUB"], c["Sid"] = "u_bob", "other", "u_bob", "other" }
+	b := w.loggedIn()
+	w.logoutByIssuer("logout+jwt").is(http.StatusOK)
+	if _, refusal, _ := b.api(http.MethodGet); refusal == nil || refusal.Code != "session_expired" {
+		t.Errorf("the session: %v; want it ended", refusal)
+	}
+}
+
 func TestBackChannelLogoutRefuses(t *testing.T) {
 	w := newWalk(t)
 	b := w.loggedIn()
@@ -197,6 +209,7 @@ func TestBackChannelLogoutRefuses(t *testing.T) {
 		"null nonce":   with("nonce", nil),
 		"no events":    without("events"),
 		"other events": with("events", map[string]any{"http://schemas.openid.net/event/other": map[string]any{}}),
+		"Events":       func(c jwt.MapClaims) { c["Events"] = c["events"]; delete(c, "events") },
 		"null event":   with("events", map[string]any{logoutEvent: nil}),
 		"text event":   with("events", map[string]any{logoutEvent: "x"}),
 		"list":         with("events", []string{logoutEvent}),

@@ -16,8 +16,8 @@ import (
 
 	"github.com/TykTechnologies/tyk/user"
 
+	"github.com/phantomgate/phantomgate/plugins/claims"
 	"github.com/phantomgate/phantomgate/plugins/gateway"
-	"github.com/phantomgate/phantomgate/plugins/phantomtoken"
 )
 
 // sessions makes Tyk's session of a phantom token, which was verified when it was swapped. Rate limits, quotas, the response
@@ -110,7 +110,7 @@ func (s *sessions) read(header string) (*identity, error) {
 	var subject, clientID, scope string
 	var party string // what OpenID providers write in place of client_id
 	var expires float64
-	if err := phantomtoken.ReadClaims(payload, map[string]any{
+	if err := claims.Read(payload, map[string]any{
 		"sub": &subject, "client_id": &clientID, "azp": &party, "scope": &scope, "exp": &expires,
 	}); err != nil {
 		return nil, err

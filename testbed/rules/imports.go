@@ -72,7 +72,7 @@ var leaves = []string{internal + "/oauth", internal + "/seal", internal + "/tele
 func oneWay(t *Tree) []string {
 	breaches := allBreaches(t,
 		ban{from: []string{internal}, except: []string{server, web}, to: []string{server, web}},
-		ban{from: []string{"plugins/policy", "plugins/feed"}, to: []string{"plugins"}},
+		ban{from: []string{"plugins/policy", "plugins/feed", "plugins/claims"}, to: []string{"plugins"}},
 		ban{from: []string{"plugins/phantomtoken"}, to: []string{"plugins/gateway", "plugins/caddy", "plugins/tyk"}},
 		ban{from: []string{"plugins/tokenhandler"}, to: []string{"plugins/phantomtoken", "plugins/gateway", "plugins/caddy", "plugins/tyk"}},
 		ban{from: []string{"plugins/gateway"}, to: []string{"plugins/caddy", "plugins/tyk"}},
