@@ -36,10 +36,10 @@ var controls = [][5]string{
 	{"a lost probe keeps the breaker open", "phantomtoken/phantomtoken.go", "if change := s.breaker.leave(", "if v == unknown {\n\t\t\treturn\n\t\t}\n\t\tif change := s.breaker.leave(", "TestPanickingProbe"},
 	{"a flood takes all introspections", "phantomtoken/flight.go", "|| free <= f.reserved && !f.favoured(k)", "", "TestKnownReferencesHaveRoomInAFlood"},
 	{"leaked keys are used", "phantomtoken/keys.go", `k.Private != nil ||`, "", "TestSymmetricAndForeignKeysAreIgnored"},
-	{"claims are read in any case", "phantomtoken/verify.go", "value, ok := members[name]", "value, ok := members[name]; if !ok { value, ok = members[strings.ToUpper(name)] }", "TestVerify"},
 	{"one that hangs up ends it for all", "phantomtoken/flight.go", "if fl.waiting == 0 {", "if true {", "TestFlightOutlivesAWaiter"},
 	{"the negative cache grows", "phantomtoken/negative.go", "len(n.young) >= n.limit", "false", "TestFloodOfReferencesLeavesGoodTokens"},
 	{"the policy is not judged on hits", "gateway/gateway.go", "refusal := route.Judge(token.Facts, now); refusal != nil {", "refusal := route.Judge(token.Facts, now); refusal != nil && !cached {", "TestPolicyIsJudgedOnHits"},
+	{"an address of another scheme passes", "policy/path.go", " || !isHTTP(u.Scheme)", "", "TestNormalPath"},
 	{"identity headers pass", "gateway/gateway.go", "	o.identity.remove(r.Header)\n", "", "TestApplyLeavesOneAuthorization"},
 	{"any protocol is upgraded to", "gateway/gateway.go", "	dropUpgrade(r.Header)\n", "", "TestOnlyWebSocketsAreUpgraded"},
 	{"the client's Connection outlives Apply", "gateway/gateway.go", "	endHop(r.Header)\n", "", "TestConnectionNamesOnlyTheClientsOwn"},
@@ -51,4 +51,13 @@ var controls = [][5]string{
 	{"unknown keys pass", "gateway/strictjson.go", "case !known:", "case !known && key == \"\":", "TestParseFaults"},
 }
 
-func TestControls(t *testing.T) { controltest.Run(t, controltest.Table(controls)) }
+func TestControls(t *testing.T) {
+	all := controltest.Table(controls)
+	for room, test := range map[string]string{"claims": "TestRead", "phantomtoken": "TestVerify", "tokenhandler": "TestIDToken"} {
+		all = append(all, controltest.Control{
+			Fault: "claims are read in any case by " + room, File: "claims/claims.go", In: room, Test: test,
+			Old: "value, ok := members[name]", New: "value, ok := members[name]; if !ok { value, ok = members[string(name[0]-32)+name[1:]] }",
+		})
+	}
+	controltest.Run(t, all)
+}

@@ -29,9 +29,9 @@ var identityPatterns = []string{
 	"x-amzn-mtls-*", "x-arr-clientcert",
 	// Between the issuer and the gateway.
 	"revocation-keys", "revocation-position",
-	// Another method or path than the one that was judged.
+	// Another method, path or API than the one that was judged.
 	"x-http-method*", "x-method-override", "x-original-url", "x-original-uri", "x-original-method", "x-rewrite-url",
-	"x-forwarded-method", "x-forwarded-uri", "x-envoy-original-*", "x-waws-unencoded-url", "x-middleware-*",
+	"x-forwarded-method", "x-forwarded-uri", "x-envoy-original-*", "x-waws-unencoded-url", "x-middleware-*", "x-tyk-internal",
 }
 
 // identityTable finds identity headers among a request's. Each pattern stands under one character of its name, so that

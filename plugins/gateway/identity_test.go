@@ -21,7 +21,7 @@ func TestIdentityHeadersAreRemoved(t *testing.T) {
 		"X-Introspection", "X-Introspection-Result", "Revocation-Keys", "Revocation-Position", "X-Webauth-User", "Oidc-Claim-Sub",
 		"X-Amzn-Oidc-Identity", "X-Ms-Client-Principal-Name", "Cf-Access-Jwt-Assertion",
 		"Client-Cert", "Client-Cert-Chain", "X-Client-Cert", "X-Forwarded-Client-Cert", "X-Ssl-Client-Verify", "Ssl-Client-S-Dn",
-		"X-Forwarded-Uri", "X-Envoy-Original-Path", "X-Middleware-Subrequest", "X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url", "X-My-User", "Legacy-User",
+		"X-Forwarded-Uri", "X-Envoy-Original-Path", "X-Middleware-Subrequest", "X-Tyk-Internal", "X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url", "X-My-User", "Legacy-User",
 	}
 	kept := []string{
 		"Accept", "Cookie", "Content-Type", "Host", "Origin", "User-Agent", "Referer", "X-Forwarded-For", "X-Forwarded-Proto",

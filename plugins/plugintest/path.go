@@ -1,6 +1,9 @@
 package plugintest
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // pathCases: a path that gateway and upstream could read in two ways is
 // refused, so that there is one decision and not two.
@@ -52,6 +55,18 @@ func pathCases() []Case {
 				http.StatusForbidden, "insufficient_scope")
 			w.NothingPassed()
 			w.Passed(w.Raw("GET", w.Gateway.URL+Events, "Authorization: Bearer "+reference))
+		}},
+		{Name: "path/absolute form with another scheme is 400", Check: func(w *Walk) {
+			_, host, _ := strings.Cut(w.Gateway.URL, "//")
+			reference := w.Issuer.GrantScopes("eventcatalog.read")
+			for _, scheme := range []string{"tyk", "TYK", "ftp", "h2c", "javascript"} {
+				for _, target := range []string{scheme + "://" + host + Events, scheme + "://self" + Health} {
+					if r := w.Raw("GET", target, "Authorization: Bearer "+reference); r.Status < 400 || r.Status > 499 {
+						w.T.Errorf("%s was answered %d; want a refusal", target, r.Status)
+					}
+				}
+			}
+			w.NothingPassed()
 		}},
 		{Name: "path/escapes without a second meaning are decided once", Check: func(w *Walk) {
 			reference := w.Issuer.GrantScopes("eventcatalog.read")

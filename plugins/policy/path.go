@@ -11,10 +11,11 @@ import (
 // it is refused rather than repaired. Refused are: empty segments, `.` and `..` segments, `;`, backslash, control
 // characters, what is not UTF-8, and the escapes of `/`, `.`, `%`, `?`, `#` and of all these: a rewrite between here and
 // the API may put a decoded path together again, and a `?` would then end it early. Upper and lower case differ, as in
-// RFC 3986: an API that ignores case needs rules that name no path twice.
+// RFC 3986: an API that ignores case needs rules that name no path twice. An address with another scheme than HTTP's (RFC 9112
+// section 3.2.2) is refused too: some gateways follow one of their own (tyk://) to another API than the one that was judged.
 func normalPath(u *url.URL) (string, bool) {
 	path := u.Path
-	if u.Opaque != "" || path == "" || path[0] != '/' {
+	if u.Opaque != "" || path == "" || path[0] != '/' || !isHTTP(u.Scheme) {
 		return "", false
 	}
 	segment := 1 // where the current segment begins
@@ -42,6 +43,9 @@ func normalPath(u *url.URL) (string, bool) {
 	}
 	return path, true
 }
+
+// isHTTP tells whether a scheme, which is in lower case, is one that may stand before a path; most often there is none.
+func isHTTP(scheme string) bool { return scheme == "" || scheme == "http" || scheme == "https" }
 
 // kinds says what each byte of a decoded path is. A "%", "?" or "#" can only come from an escaped one.
 var kinds = func() (table [256]byte) {

@@ -40,6 +40,13 @@ func TestNormalPath(t *testing.T) {
 	if _, ok := normalPath(&url.URL{Opaque: "//a", Path: "/b"}); ok {
 		t.Error("an opaque address passed")
 	}
+	for target, want := range map[string]bool{
+		"http://a/b": true, "HTTPS://a/b": true, "tyk://a/b": false, "TYK://self/b": false, "ftp://a/b": false, "file:///b": false, "ws://a/b": false,
+	} {
+		if _, ok := normalPath(parsed(t, target)); ok != want {
+			t.Errorf("%s: %t", target, ok)
+		}
+	}
 }
 
 func parsed(t *testing.T, target string) *url.URL {
