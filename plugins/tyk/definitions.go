@@ -98,7 +98,8 @@ func (d *definitions) compile(r *http.Request) *api {
 		return &api{id: doc.id, faults: err}
 	}
 	return &api{
-		id: doc.id, gateway: g.Gateway, operations: ops, strips: doc.strips, csrf: csrfHeader(config), release: release,
+		id: doc.id, gateway: g.Gateway, operations: ops, strips: doc.strips, csrf: csrfHeader(config), remembers: !doc.alone,
+		release:  release,
 		sessions: newSessions(doc.org, doc.id, config.Issuer, sessionKey, rules),
 	}
 }

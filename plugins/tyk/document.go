@@ -20,6 +20,7 @@ type document struct {
 	strips     bool // Authorization is removed after the token was looked at
 	plugins    plugins
 	bundle     bool // plugins come from a bundle, and the definition does not show which
+	alone      bool // see classicJSON.alone; an OAS definition cannot tell, as it is a classic one that says what Tyk does
 
 	corsEnabled, optionsPassthrough bool
 	cached                          bool // answers are kept by Tyk
@@ -100,6 +101,7 @@ type classicJSON struct {
 	CustomMiddleware struct {
 		Pre       []classicPlugin `json:"pre"`
 		AuthCheck classicPlugin   `json:"auth_check"`
+		PostAuth  []classicPlugin `json:"post_key_auth"`
 		Post      []classicPlugin `json:"post"`
 	} `json:"custom_middleware"`
 	CORS struct {
@@ -111,7 +113,9 @@ type classicJSON struct {
 	} `json:"cache_options"`
 	Proxy struct {
 		ListenPath string `json:"listen_path"`
+		TargetURL  string `json:"target_url"`
 	} `json:"proxy"`
+	VersionData        any            `json:"version_data"`
 	ConfigData         map[string]any `json:"config_data"`
 	ConfigDataDisabled bool           `json:"config_data_disabled"`
 }
@@ -142,6 +146,7 @@ func (c *classicJSON) document() document {
 			post: slices.ContainsFunc(custom.Post, func(p classicPlugin) bool { return p.is(postSymbol) }),
 		},
 		// Tyk copies a bundle's lists into custom_middleware.
+		alone:     c.alone(),
 		otherAuth: c.UseStandardAuth || c.UseBasicAuth || c.UseOAuth2 || c.UseOpenID || c.EnableJWT || c.EnableSignatureChecking || c.ExternalOAuth.Enabled,
 		graphQL:   c.GraphQL.Enabled, mcp: c.ApplicationProtocol == "mcp", tagHeaders: c.TagHeaders, events: events, addressLists: c.EnableIPWhitelist || c.EnableIPBlacklist,
 		corsEnabled: c.CORS.Enable, optionsPassthrough: c.CORS.OptionsPassthrough,
@@ -149,6 +154,37 @@ func (c *classicJSON) document() document {
 		config: c.ConfigData, hasConfig: !c.ConfigDataDisabled && len(c.ConfigData) > 0,
 	}
 }
+
+// alone tells whether one plugin is the only one before the API, and nothing passes requests on to another API (tyk://).
+func (c *classicJSON) alone() bool {
+	custom, listed := c.CustomMiddleware, len(c.CustomMiddleware.Pre)
+	if custom.AuthCheck.Name != "" {
+		listed++
+	}
+	return listed+len(custom.PostAuth)+len(custom.Post) == 1 && !passesOn(c.VersionData) && !passesOn(c.Proxy.TargetURL)
+}
+
+// passesOn tells whether a part of a classic definition names another API, or has what may: where rewrites, virtual endpoints and
+// other plugins lead is not always written there.
+func passesOn(part any) bool {
+	switch p := part.(type) {
+	case string:
+		return strings.Contains(strings.ToLower(p), "tyk:")
+	case []any:
+		return slices.ContainsFunc(p, passesOn)
+	case map[string]any:
+		for name, member := range p {
+			list, _ := member.([]any)
+			if slices.Contains(leadAnywhere, name) && len(list) > 0 || passesOn(member) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// leadAnywhere are lists of a version's that say where requests go.
+var leadAnywhere = []string{"url_rewrites", "virtual", "go_plugin"}
 
 // oasJSON has the members of an OAS definition that matter here.
 type oasJSON struct {

@@ -66,7 +66,7 @@ func (w *walked) load(t *testing.T, s shape, change func(d map[string]any)) *loa
 func TestPanicRefuses(t *testing.T) {
 	w := newWalked(t)
 	loaded := w.load(t, shapes()[1], nil)
-	panics := func(http.ResponseWriter, *http.Request, *api) *passed { panic("canary") }
+	panics := func(http.ResponseWriter, *http.Request, *api) (passed, bool) { panic("canary") }
 	for name, replaced := range map[string]func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request)){
 		"pre": func(h *hooks) (pre, auth, post func(http.ResponseWriter, *http.Request)) {
 			return guarded(h, panics), guarded(h, h.auth), guarded(h, h.post)
@@ -129,6 +129,29 @@ func TestLoop(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLoopThatNobodyExpected: of a request to an API from which nothing leads to another one nothing is remembered. Where it is
+// passed on all the same, the next API refuses it: the reference is not there any more, and what was put in its place is for
+// another audience.
+func TestLoopThatNobodyExpected(t *testing.T) {
+	for _, keyless := range []bool{true, false} {
+		for _, inner := range shapes() {
+			w := newWalked(t)
+			outer, next := w.load(t, only(shapes()[1], keyless), nil), w.load(t, inner, nil)
+			r := httptest.NewRequest("GET", plugintest.Events, nil)
+			r.Header.Set("Authorization", "Bearer "+w.issuer.GrantScopes("eventcatalog.read"))
+			outer.chain(w.hooks, w.upstream.URL, nil).ServeHTTP(httptest.NewRecorder(), r)
+			if n := len(w.upstream.Received()); n != 1 {
+				t.Fatalf("%d requests reached the outer API", n)
+			}
+			rec := httptest.NewRecorder()
+			next.chain(w.hooks, w.upstream.URL, nil).ServeHTTP(rec, r)
+			if n := len(w.upstream.Received()); n != 1 || rec.Code != 401 && rec.Code != 500 {
+				t.Errorf("keyless %t, then %s: answered %d, and %d requests reached an API", keyless, inner.name, rec.Code, n)
+			}
+		}
 	}
 }
 
@@ -337,7 +360,7 @@ func TestNoCredentialIsLeft(t *testing.T) {
 		"refused by auth":       {apps, w.hooks.auth, "GET", plugintest.Basket, bearer, 403},
 		"answered by the agent": {browsers, w.hooks.pre, "POST", "/oauth-agent/refresh", cookies, 401},
 		"cookies refused":       {browsers, w.hooks.pre, "POST", plugintest.Events, cookies, 401},
-		"a panic":               {apps, func(http.ResponseWriter, *http.Request, *api) *passed { panic("canary") }, "GET", plugintest.Events, bearer, 500},
+		"a panic":               {apps, func(http.ResponseWriter, *http.Request, *api) (passed, bool) { panic("canary") }, "GET", plugintest.Events, bearer, 500},
 		"by post":               {apps, w.hooks.post, "GET", plugintest.Events, bearer, 500},
 	} {
 		r := test.api.inject(httptest.NewRequest(test.method, test.path, nil))

@@ -114,7 +114,7 @@ func (a *loadedAPI) chain(h *hooks, upstream string, replaced func(*hooks) (pre,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rw := &answered{ResponseWriter: w}
-		if !step(rw, r, pre) {
+		if a.doc.plugins.pre && !step(rw, r, pre) {
 			return
 		}
 		if !a.doc.keyless {
@@ -129,7 +129,7 @@ func (a *loadedAPI) chain(h *hooks, upstream string, replaced func(*hooks) (pre,
 		if a.doc.strips {
 			r.Header.Del("Authorization")
 		}
-		if step(rw, r, post) {
+		if !a.doc.plugins.post || step(rw, r, post) {
 			proxy.ServeHTTP(&corsOnce{ResponseWriter: w}, r)
 		}
 	})

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -238,6 +240,46 @@ func TestRealLoop(t *testing.T) {
 	}
 }
 
+// TestRealClientsOwnLoop: Tyk follows an address tyk:// also when it is the client's, and takes a header of a client's for its own
+// word that the host is another API. What was let through to one API, an open route even, would come to another, to one that is
+// not reachable from outside even.
+func TestRealClientsOwnLoop(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, func(d map[string]any) { at(d, "proxy")["preserve_host_header"] = true })
+	w.add(false, func(d map[string]any) {
+		d["api_id"], d["name"], d["internal"], d["use_keyless"] = "inner", "inner", true, true
+		at(d, "global_headers")["X-By-Way-Of"] = "inner"
+		at(d, "proxy")["listen_path"] = "/inner/"
+		delete(d, "custom_middleware")
+		delete(d, "config_data")
+	})
+	for _, test := range []struct {
+		request string
+		status  int
+	}{
+		{"GET tyk://inner" + plugintest.Health + " HTTP/1.1\r\nHost: inner\r\n\r\n", 400},
+		{"GET " + plugintest.Health + " HTTP/1.1\r\nHost: inner\r\nX-Tyk-Internal: true\r\n\r\n", 200},
+		{"GET " + plugintest.Health + " HTTP/1.1\r\nHost: inner\r\nX_Tyk_Internal: true\r\n\r\n", 200},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, test.request)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		conn.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.want(test.request, test.status, answer.StatusCode)
+	}
+	for _, got := range w.upstream.Received() {
+		if got.Header.Get("X-By-Way-Of") != "" {
+			t.Errorf("the inner API was reached: its upstream got %s %s", got.Method, got.Path)
+		}
+	}
+}
+
 // TestRealFileThatSaysKeyless: of an OAS API's two files Tyk goes by the classic one. When that says keyless by mistake, the
 // hooks decide all the same.
 func TestRealFileThatSaysKeyless(t *testing.T) {
@@ -443,6 +485,7 @@ func TestRealReloads(t *testing.T) {
 		w.get(plugintest.Events, token)
 		w.get(plugintest.Basket, token)
 	}
+	l := newLoader(t, w.url, token)
 	before, asked, began := ours(), len(w.issuer.Asked()), time.Now()
 	stop, stopped := make(chan struct{}), make(chan int)
 	go func() {
@@ -453,8 +496,8 @@ func TestRealReloads(t *testing.T) {
 				stopped <- requests
 				return
 			default:
-				w.load32(plugintest.Events, token, 160)
-				w.load32(plugintest.Basket, token, 160)
+				l.load(plugintest.Events, 160)
+				l.load(plugintest.Basket, 160)
 				requests += 320
 			}
 		}

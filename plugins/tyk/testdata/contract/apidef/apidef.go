@@ -21,6 +21,7 @@ type APIDefinition struct {
 	EnableDetailedRecording bool                   `json:"enable_detailed_recording"`
 	CustomMiddlewareBundle  string                 `json:"custom_middleware_bundle"`
 	CustomMiddleware        MiddlewareSection      `json:"custom_middleware"`
+	VersionData             VersionData            `json:"version_data"`
 	Proxy                   ProxyConfig            `json:"proxy"`
 	CORS                    CORSConfig             `json:"CORS"`
 	CacheOptions            CacheOptions           `json:"cache_options"`
@@ -55,6 +56,38 @@ type TykEvent string
 // EventHandlerTriggerConfig is one who is told.
 type EventHandlerTriggerConfig struct {
 	HandlerMeta map[string]interface{} `json:"handler_meta"`
+}
+
+// VersionData says what is done on the paths of each version.
+type VersionData struct {
+	Versions map[string]VersionInfo `json:"versions"`
+}
+
+// VersionInfo is one version.
+type VersionInfo struct {
+	ExtendedPaths ExtendedPathsSet `json:"extended_paths"`
+}
+
+// ExtendedPathsSet is what is done on paths.
+type ExtendedPathsSet struct {
+	URLRewrite []URLRewriteMeta `json:"url_rewrites,omitempty"`
+	Virtual    []VirtualMeta    `json:"virtual,omitempty"`
+	GoPlugin   []GoPluginMeta   `json:"go_plugin,omitempty"`
+}
+
+// URLRewriteMeta leads requests elsewhere.
+type URLRewriteMeta struct {
+	RewriteTo string `json:"rewrite_to"`
+}
+
+// VirtualMeta is an endpoint that is a script.
+type VirtualMeta struct {
+	Path string `json:"path"`
+}
+
+// GoPluginMeta is a plugin of one path.
+type GoPluginMeta struct {
+	SymbolName string `json:"func_name"`
 }
 
 // GraphQLConfig says whether the API is one of GraphQL.
