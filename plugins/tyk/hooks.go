@@ -100,7 +100,9 @@ func (h *hooks) swap(w http.ResponseWriter, r *http.Request, a *api) (p passed, 
 		refusal.Write(w)
 		return passed{}, false
 	}
-	p = passed{api: a, method: r.Method, path: r.URL.Path, credential: credentialOf(r.Header, a.csrf)}
+	if a.remembers {
+		p = passed{api: a, method: r.Method, path: r.URL.Path, credential: credentialOf(r.Header, a.csrf)}
+	}
 	outcome.Apply(r)
 	p.phantomToken = r.Header["Authorization"]
 	// Tyk copies the API's answer into w's header, where what stands already counts (CORS) or stays (Set-Cookie).

@@ -88,14 +88,17 @@ func TestRealLoad(t *testing.T) {
 	}
 }
 
-// ratios returns the median and the middle half of the rounds' ratios.
+// ratios returns the median and the middle half of the rounds' ratios, and that of all rounds together: the gateway collects its
+// garbage about once in a turn, in whose turn it happens to be.
 func ratios(took map[string][]float64, pair [2]string) string {
 	var all []float64
+	var sums [2]float64
 	for i, v := range took[pair[0]] {
 		all = append(all, v/took[pair[1]][i])
+		sums[0], sums[1] = sums[0]+v, sums[1]+took[pair[1]][i]
 	}
 	low, middle, high := quartiles(all)
-	return fmt.Sprintf("%.3f (%.3f to %.3f)", middle, low, high)
+	return fmt.Sprintf("%.3f (%.3f to %.3f; all %.3f)", middle, low, high, sums[0]/sums[1])
 }
 
 func quartiles(values []float64) (low, middle, high float64) {
