@@ -59,5 +59,9 @@ func TestControls(t *testing.T) {
 			Old: "value, ok := members[name]", New: "value, ok := members[name]; if !ok { value, ok = members[string(name[0]-32)+name[1:]] }",
 		})
 	}
+	all = append(all, controltest.Control{
+		Fault: "another's claim takes the place", File: "claims/claims.go", In: "tokenhandler", Test: "TestSessionIsOfItsExactClaims",
+		Old: "value, ok := members[name]", New: "value, ok := members[\"ſ\"+name[1:]]; if !ok { value, ok = members[name] }",
+	})
 	controltest.Run(t, all)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Read reads the members of the JSON object data, each into what into points to; one that is not there leaves it as it is. It
-// does not check who signed data. An error names the claim and nothing of its value.
+// does not check who signed data, and null has no members. An error names the claim and nothing of its value.
 func Read(data []byte, into map[string]any) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil {

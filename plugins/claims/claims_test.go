@@ -16,6 +16,7 @@ func TestRead(t *testing.T) {
 		"another case before":     {`{"Sub":"bob","sub":"alice"}`, "alice", ""},
 		"another case after":      {`{"sub":"alice","SUB":"bob"}`, "alice", ""},
 		"another case alone":      {`{"Sub":"bob"}`, "unset", ""},
+		"a letter that folds too": {`{"sub":"alice","ſub":"bob"}`, "alice", ""},
 		"a letter that folds":     {`{"ſub":"bob"}`, "unset", ""}, // the long s, which case folding makes an s
 		"another type elsewhere":  {`{"sub":"alice","other":[{}]}`, "alice", ""},
 		"another type":            {`{"sub":["alice"]}`, "unset", "the claim sub has another type"},

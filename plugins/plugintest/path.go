@@ -56,7 +56,7 @@ func pathCases() []Case {
 			w.NothingPassed()
 			w.Passed(w.Raw("GET", w.Gateway.URL+Events, "Authorization: Bearer "+reference))
 		}},
-		{Name: "path/absolute form with another scheme is 400", Check: func(w *Walk) {
+		{Name: "path/absolute form with another scheme is refused", Check: func(w *Walk) {
 			_, host, _ := strings.Cut(w.Gateway.URL, "//")
 			reference := w.Issuer.GrantScopes("eventcatalog.read")
 			for _, scheme := range []string{"tyk", "TYK", "ftp", "h2c", "javascript"} {

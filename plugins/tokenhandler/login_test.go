@@ -213,7 +213,7 @@ func TestIDToken(t *testing.T) {
 		"Nonce for nonce": {func(i *fakeIssuer) {
 			i.claims = func(c jwt.MapClaims) { c["Nonce"] = c["nonce"]; delete(c, "nonce") }
 		}, false},
-		"Nonce beside nonce": {claim("NONCE", "x"), true},
+		"a letter like the s of sub": {claim("ſub", ""), true},
 		"Sub for sub": {func(i *fakeIssuer) {
 			i.claims = func(c jwt.MapClaims) { c["Sub"] = c["sub"]; delete(c, "sub") }
 		}, false},

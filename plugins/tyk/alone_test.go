@@ -30,6 +30,7 @@ func TestAlone(t *testing.T) {
 		"a rewrite":                           {paths("url_rewrites", map[string]any{"rewrite_to": "$1"}), false},
 		"a virtual endpoint":                  {paths("virtual", map[string]any{"path": "/x"}), false},
 		"another API's address":               {func(d map[string]any) { at(d, "proxy")["target_url"] = "TYK://inner/" }, false},
+		"another API's among several":         {func(d map[string]any) { at(d, "proxy")["target_list"] = []any{"http://a", "tyk://inner/"} }, false},
 	} {
 		for _, keyless := range []bool{true, false} {
 			w := newWalked(t)

@@ -114,6 +114,7 @@ type classicJSON struct {
 	Proxy struct {
 		ListenPath string `json:"listen_path"`
 		TargetURL  string `json:"target_url"`
+		Targets    []any  `json:"target_list"`
 	} `json:"proxy"`
 	VersionData        any            `json:"version_data"`
 	ConfigData         map[string]any `json:"config_data"`
@@ -161,7 +162,7 @@ func (c *classicJSON) alone() bool {
 	if custom.AuthCheck.Name != "" {
 		listed++
 	}
-	return listed+len(custom.PostAuth)+len(custom.Post) == 1 && !passesOn(c.VersionData) && !passesOn(c.Proxy.TargetURL)
+	return listed+len(custom.PostAuth)+len(custom.Post) == 1 && !passesOn(c.VersionData) && !passesOn(c.Proxy.TargetURL) && !passesOn(c.Proxy.Targets)
 }
 
 // passesOn tells whether a part of a classic definition names another API, or has what may: where rewrites, virtual endpoints and

@@ -104,6 +104,7 @@ func (h *hooks) swap(w http.ResponseWriter, r *http.Request, a *api) (p passed, 
 		p = passed{api: a, method: r.Method, path: r.URL.Path, credential: credentialOf(r.Header, a.csrf)}
 	}
 	outcome.Apply(r)
+	toOriginForm(r)
 	p.phantomToken = r.Header["Authorization"]
 	// Tyk copies the API's answer into w's header, where what stands already counts (CORS) or stays (Set-Cookie).
 	outcome.Writer(w)
@@ -111,6 +112,17 @@ func (h *hooks) swap(w http.ResponseWriter, r *http.Request, a *api) (p passed, 
 		w.Header().Set("Cache-Control", "no-store") // it stays beside the API's own, and is the stricter of the two
 	}
 	return p, true
+}
+
+// toOriginForm takes scheme and host out of an address in absolute form (RFC 9112 section 3.2.2). Tyk's rewrites go by the whole
+// address: with its host in it the client could choose whether one applies, and where it leads. r.Host stays.
+func toOriginForm(r *http.Request) {
+	if r.URL.Scheme == "" && r.URL.Host == "" && r.URL.User == nil {
+		return
+	}
+	u := *r.URL // which others may have
+	u.Scheme, u.Host, u.User = "", "", nil
+	r.URL = &u
 }
 
 // post comes after all that Tyk does to a request.

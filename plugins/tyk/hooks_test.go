@@ -132,21 +132,46 @@ func TestLoop(t *testing.T) {
 	}
 }
 
+// TestAddressInAbsoluteForm: what comes after a hook does not learn of the host that a client wrote into its request line.
+func TestAddressInAbsoluteForm(t *testing.T) {
+	w := newWalked(t)
+	for _, keyless := range []bool{true, false} {
+		loaded := w.load(t, only(shapes()[1], keyless), nil)
+		for _, path := range []string{plugintest.Events, plugintest.Health} {
+			r := httptest.NewRequest("GET", "http://user:secret@pub.example:9001"+path+"?x=%2f", nil)
+			before := r.URL
+			r.Header.Set("Authorization", "Bearer "+w.issuer.GrantScopes("eventcatalog.read"))
+			called := w.hooks.auth
+			if keyless {
+				called = w.hooks.pre
+			}
+			rec := httptest.NewRecorder()
+			w.hooks.guard(rec, loaded.inject(r), called)
+			if r.URL.String() != path+"?x=%2f" || r.Host != "pub.example:9001" || rec.Body.Len() > 0 {
+				t.Errorf("keyless %t: %s at %s, answered %s", keyless, r.URL, r.Host, rec.Body)
+			}
+			if before.Host == "" {
+				t.Error("an address that others may have was changed")
+			}
+		}
+	}
+}
+
 // TestLoopThatNobodyExpected: of a request to an API from which nothing leads to another one nothing is remembered. Where it is
-// passed on all the same, the next API refuses it: the reference is not there any more, and what was put in its place is for
-// another audience.
+// passed on all the same, the next API refuses it: the reference is not there any more.
 func TestLoopThatNobodyExpected(t *testing.T) {
 	for _, keyless := range []bool{true, false} {
 		for _, inner := range shapes() {
 			w := newWalked(t)
 			outer, next := w.load(t, only(shapes()[1], keyless), nil), w.load(t, inner, nil)
 			r := httptest.NewRequest("GET", plugintest.Events, nil)
-			r.Header.Set("Authorization", "Bearer "+w.issuer.GrantScopes("eventcatalog.read"))
+			r.Header.Set("Authorization", "Bearer "+w.issuer.GrantScopes("eventcatalog.read", "shoppingbasket.read"))
 			outer.chain(w.hooks, w.upstream.URL, nil).ServeHTTP(httptest.NewRecorder(), r)
 			if n := len(w.upstream.Received()); n != 1 {
 				t.Fatalf("%d requests reached the outer API", n)
 			}
 			rec := httptest.NewRecorder()
+			r.URL.Path = plugintest.Basket
 			next.chain(w.hooks, w.upstream.URL, nil).ServeHTTP(rec, r)
 			if n := len(w.upstream.Received()); n != 1 || rec.Code != 401 && rec.Code != 500 {
 				t.Errorf("keyless %t, then %s: answered %d, and %d requests reached an API", keyless, inner.name, rec.Code, n)

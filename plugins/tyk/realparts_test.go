@@ -240,42 +240,76 @@ func TestRealLoop(t *testing.T) {
 	}
 }
 
-// TestRealClientsOwnLoop: Tyk follows an address tyk:// also when it is the client's, and takes a header of a client's for its own
-// word that the host is another API. What was let through to one API, an open route even, would come to another, to one that is
-// not reachable from outside even.
+// raw sends a request as it is written, and returns the answer's status.
+func (w *tykWalk) raw(target string, headers ...string) int {
+	w.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, strings.Join(append([]string{"GET " + target + " HTTP/1.1", "Host: inner"}, headers...), "\r\n")+"\r\n\r\n")
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	answer.Body.Close()
+	return answer.StatusCode
+}
+
+// TestRealClientsOwnLoop: Tyk follows an address tyk:// also when it is the client's. What was let through to one API, an open route
+// even, would come to another, to one that is not reachable from outside even: that it would is seen at an API without our symbols.
 func TestRealClientsOwnLoop(t *testing.T) {
 	w := newTykWalk(t)
-	w.add(false, func(d map[string]any) { at(d, "proxy")["preserve_host_header"] = true })
-	w.add(false, func(d map[string]any) {
-		d["api_id"], d["name"], d["internal"], d["use_keyless"] = "inner", "inner", true, true
-		at(d, "global_headers")["X-By-Way-Of"] = "inner"
-		at(d, "proxy")["listen_path"] = "/inner/"
-		delete(d, "custom_middleware")
-		delete(d, "config_data")
-	})
-	for _, test := range []struct {
-		request string
-		status  int
-	}{
-		{"GET tyk://inner" + plugintest.Health + " HTTP/1.1\r\nHost: inner\r\n\r\n", 400},
-		{"GET " + plugintest.Health + " HTTP/1.1\r\nHost: inner\r\nX-Tyk-Internal: true\r\n\r\n", 200},
-		{"GET " + plugintest.Health + " HTTP/1.1\r\nHost: inner\r\nX_Tyk_Internal: true\r\n\r\n", 200},
-	} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
-		if err != nil {
-			t.Fatal(err)
+	bare := func(id string, internal bool) func(d map[string]any) {
+		return func(d map[string]any) {
+			d["api_id"], d["name"], d["internal"], d["use_keyless"] = id, id, internal, true
+			at(d, "proxy")["listen_path"] = "/" + id + "/"
+			at(d, "version_data", "versions", "Default")["global_headers"] = map[string]any{"X-By-Way-Of": id}
+			delete(d, "custom_middleware")
+			delete(d, "config_data")
 		}
-		_, _ = io.WriteString(conn, test.request)
-		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		conn.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.want(test.request, test.status, answer.StatusCode)
 	}
-	for _, got := range w.upstream.Received() {
-		if got.Header.Get("X-By-Way-Of") != "" {
-			t.Errorf("the inner API was reached: its upstream got %s %s", got.Method, got.Path)
+	w.add(false, func(d map[string]any) { at(d, "proxy")["preserve_host_header"] = true })
+	w.add(false, bare("inner", true))
+	w.add(false, bare("bare", false))
+	w.want("the internal API from outside", 404, w.raw("/inner/x"))
+	w.want("the internal API by way of one without our symbols", 200, w.raw("tyk://inner/bare/x"))
+	if last, _ := w.upstream.Last(); last.Header.Get("X-By-Way-Of") != "inner" {
+		t.Fatalf("by way of %q", last.Header.Get("X-By-Way-Of"))
+	}
+	before := len(w.upstream.Received())
+	w.want("the internal API by way of one of ours", 400, w.raw("tyk://inner"+plugintest.Health))
+	w.want("a header that asks for an API by the host's name", 200, w.raw(plugintest.Health, "X-Tyk-Internal: true"))
+	for _, got := range w.upstream.Received()[before:] {
+		if got.Header.Get("X-By-Way-Of") != "" || got.Header.Get("X-Tyk-Internal") != "" {
+			t.Errorf("an upstream got %s %s %v", got.Method, got.Path, got.Header)
+		}
+	}
+}
+
+// TestRealAbsoluteForm: rewrites go by the whole address. The host that a client writes into it changes neither whether one applies
+// nor where it leads.
+func TestRealAbsoluteForm(t *testing.T) {
+	w := newTykWalk(t)
+	public := plugintest.NewUpstream(t)
+	_, publicHost, _ := strings.Cut(public.URL, "//")
+	w.add(false, func(d map[string]any) {
+		at(d, "version_data", "versions", "Default")["extended_paths"] = map[string]any{"url_rewrites": []any{
+			map[string]any{"path": plugintest.Events, "method": "GET", "match_pattern": "^" + plugintest.Events + "$", "rewrite_to": "/rewritten"},
+			map[string]any{"path": plugintest.Health, "method": "GET", "match_pattern": ".*", "rewrite_to": public.URL + "/public"},
+		}}
+	})
+	authorization := "Authorization: Bearer " + w.token("alice", "mobile")
+	for _, before := range []string{"", w.url, "http://" + publicHost, "http://user:secret@" + publicHost} {
+		w.want("a rewrite of the path, to "+before, 200, w.raw(before+plugintest.Events, authorization))
+		if last, _ := w.upstream.Last(); last.Path != "/rewritten" {
+			t.Errorf("to %q: the API was asked for %s", before, last.Path)
+		}
+		here, there := len(w.upstream.Received()), len(public.Received())
+		w.want("a rewrite to another host, to "+before, 200, w.raw(before+plugintest.Health))
+		if len(w.upstream.Received()) != here || len(public.Received()) != there+1 {
+			t.Errorf("to %q: the API got what was for the public host", before)
 		}
 	}
 }

@@ -97,8 +97,9 @@ type GraphQLConfig struct {
 
 // ProxyConfig is where requests come in, and where they go.
 type ProxyConfig struct {
-	ListenPath string `json:"listen_path"`
-	TargetURL  string `json:"target_url"`
+	ListenPath string   `json:"listen_path"`
+	TargetURL  string   `json:"target_url"`
+	Targets    []string `json:"target_list"`
 }
 
 // CORSConfig is what Tyk itself answers to preflights.
