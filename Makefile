@@ -50,14 +50,14 @@ caddy: ## build Caddy with the plugin into build/, by xcaddy
 .PHONY: tyk-plugin
 tyk-plugin: ## build the Tyk plugin into build/phantomgate.so: TYK_VERSION=v5.14.0 (by Tyk's compiler image, needs Docker), or TYK_SRC=<its source>
 ifdef TYK_SRC
-	@plugins/tyk/build $(TYK_SRC) build/phantomgate.so
+	@plugins/tyk/build "$(TYK_SRC)" build/phantomgate.so
 else
 	@plugins/tyk/compile $(or $(TYK_VERSION),$(error say TYK_VERSION=v5.14.0, or TYK_SRC=<the gateway's source tree>)) build/phantomgate.so
 endif
 
 .PHONY: tyk-test
 tyk-test: ## try the plugin in a real gateway: TYK_SRC=<its source> TYK_BIN=<the gateway, built from it>; needs redis-server
-	@plugins/tyk/build $(or $(TYK_SRC),$(error say TYK_SRC=<the gateway's source tree>)) build/phantomgate.so
+	@plugins/tyk/build "$(or $(TYK_SRC),$(error say TYK_SRC=<the gateway's source tree>))" build/phantomgate.so
 	@cd plugins/tyk && $(CONTRACT) TYK_SRC=$(abspath $(TYK_SRC)) TYK_BIN=$(abspath $(or $(TYK_BIN),$(error say TYK_BIN=<the gateway, built from TYK_SRC>))) \
 	  TYK_PLUGIN=$(CURDIR)/build/phantomgate.so $(GO) test -tags realtyk -count=1 -timeout 60m -run 'TestReal' $(TYK_TESTFLAGS) .
 
@@ -86,6 +86,7 @@ fmt: ## name the files that gofmt would change, and fail if there are any
 .PHONY: vet
 vet: ## go vet, in every module
 	$(call each,$(GO) vet -race ./...)
+	@echo "== plugins/tyk: go vet, what tyk-test runs too"; cd plugins/tyk && $(CONTRACT) $(GO) vet -race -tags realtyk .
 
 .PHONY: staticcheck
 staticcheck: export GOFLAGS := -race $(GOFLAGS)

@@ -5,6 +5,8 @@ import (
 	"os"
 	"regexp"
 	"testing"
+
+	"github.com/phantomgate/phantomgate/plugins/gateway"
 )
 
 // TestDocumentedDefinitions: what the page shows is what an operator pastes.
@@ -14,13 +16,20 @@ func TestDocumentedDefinitions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loaded := 0
+	loaded, parsed := 0, 0
 	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(page, -1) {
 		definition := object(t, block[1])
 		if session, ok := definition["session"]; ok && len(definition) == 1 {
 			if _, _, err := splitConfig(map[string]any{"session": session}); err != nil {
 				t.Error(err)
 			}
+			continue
+		}
+		if _, config := definition["issuer"]; config {
+			if _, err := gateway.Parse(block[1]); err != nil {
+				t.Error(err)
+			}
+			parsed++
 			continue
 		}
 		_, openAPI := definition["openapi"]
@@ -44,7 +53,7 @@ func TestDocumentedDefinitions(t *testing.T) {
 		a.release()
 		loaded++
 	}
-	if loaded != 2 {
-		t.Errorf("%d definitions on the page; want a classic one and an OAS", loaded)
+	if loaded != 2 || parsed != 1 {
+		t.Errorf("%d definitions on the page, and %d configurations; want a classic one and an OAS, and one", loaded, parsed)
 	}
 }

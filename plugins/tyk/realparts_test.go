@@ -360,6 +360,46 @@ func TestRealIgnored(t *testing.T) {
 	w.want("an open route", 200, status)
 }
 
+// TestRealIgnoredOperation: so does that of an OAS operation (ignoreAuthentication).
+func TestRealIgnoredOperation(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(true, func(d map[string]any) {
+		at(d, "paths", plugintest.Events, "get")["operationId"] = "events"
+		at(d, "paths", plugintest.Events, "get", "responses", "200")["description"] = "events"
+		at(d, "x-tyk-api-gateway", "middleware", "operations", "events", "ignoreAuthentication")["enabled"] = true
+	})
+	status, _, _ := w.get(plugintest.Events, "")
+	w.want("without a token", 401, status)
+	status, _, _ = w.get(plugintest.Events, w.token("alice", "mobile"))
+	w.want("with one", 200, status)
+}
+
+// TestRealBaseOfVersions: a base API gives requests for its other versions to other APIs, which judge by their own rules, and it by its.
+func TestRealBaseOfVersions(t *testing.T) {
+	w := newTykWalk(t)
+	w.add(false, func(d map[string]any) {
+		d["api_id"], d["name"] = "second", "second"
+		at(d, "proxy")["listen_path"] = "/second/"
+		rule := map[string]any{"path": "/*", "audience": "shoppingbasket", "scopes": map[string]any{"all": []string{"shoppingbasket.read"}}}
+		at(d, "config_data")["routes"] = []any{rule}
+	})
+	w.add(false, func(d map[string]any) {
+		d["definition"] = map[string]any{
+			"enabled": true, "name": "v1", "default": "self", "location": "header", "key": "X-Version", "versions": map[string]any{"v2": "second"},
+		}
+	})
+	for version, audience := range map[string]string{"": "eventcatalog", "v1": "eventcatalog", "v2": "shoppingbasket"} {
+		status, body, _ := w.get(plugintest.Events, w.token("alice", "mobile"), "X-Version", version)
+		if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != audience {
+			t.Errorf("version %q: answered %d %s; the API got %v", version, status, body, last.Claims())
+		}
+		status, _, _ = w.get(plugintest.Events, "", "X-Version", version)
+		w.want("without a token, version "+version, 401, status)
+	}
+	status, _, _ := w.get(plugintest.Events, w.issuer.GrantScopes("eventcatalog.read"), "X-Version", "v2")
+	w.want("a token of the first version's at the second", 403, status)
+}
+
 // TestRealVersioned: a version by header, whichever it is, goes by the same rules.
 func TestRealVersioned(t *testing.T) {
 	w := newTykWalk(t)
@@ -592,13 +632,60 @@ func TestRealBundle(t *testing.T) {
 	w.add(false, func(d map[string]any) {
 		d["custom_middleware"] = map[string]any{"driver": "goplugin"}
 		d["custom_middleware_bundle"] = "phantomgate.zip"
+		at(d, "proxy")["listen_path"] = "/api/eventcatalog/"
 	})
-	status, body, _ := w.get(plugintest.Events, w.token("alice", "mobile"))
-	if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != "eventcatalog" {
-		t.Errorf("answered %d %s; the API got %v", status, body, last.Claims())
+	w.add(true, func(d map[string]any) {
+		global := oasGlobal(d)
+		delete(global, "prePlugins")
+		delete(global, "postPlugins")
+		at(global, "pluginConfig")["bundle"] = map[string]any{"enabled": true, "path": "phantomgate.zip"}
+		delete(at(oasServer(d), "authentication", "custom"), "config")
+		at(d, "x-tyk-api-gateway", "info")["id"], at(d, "x-tyk-api-gateway", "info")["name"] = "oas", "oas"
+		at(oasServer(d), "listenPath")["value"] = "/api/shoppingbasket/"
+	})
+	for path, audience := range map[string]string{plugintest.Events: "eventcatalog", plugintest.Basket: "shoppingbasket"} {
+		status, body, _ := w.get(path, w.token("alice", "mobile"))
+		if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != audience {
+			t.Errorf("%s: answered %d %s; the API got %v", path, status, body, last.Claims())
+		}
+		status, _, _ = w.get(path, "")
+		w.want(path+" without a token", 401, status)
 	}
-	status, _, _ = w.get(plugintest.Events, "")
-	w.want("without a token", 401, status)
+}
+
+// TestRealDocumented: the definitions of docs/tyk.md, but for their addresses.
+func TestRealDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/tyk.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := 0
+	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(page, -1) {
+		definition := object(t, block[1])
+		_, openAPI := definition["openapi"]
+		if _, classic := definition["api_id"]; !openAPI && !classic {
+			continue
+		}
+		loaded++
+		t.Setenv("PHANTOMGATE_SECRET", at(object(t, plugintest.NewConfig("https://x").JSON(t)), "issuer")["clientSecret"].(string))
+		w := newTykWalk(t)
+		here := strings.NewReplacer("/opt/tyk-gateway/middleware/phantomgate.so", os.Getenv("TYK_PLUGIN"),
+			"https://id.example.com", w.issuer.URL, "http://eventcatalog:9001", w.upstream.URL)
+		w.load(t, openAPI, object(t, []byte(here.Replace(string(block[1])))), false)
+		status, body, _ := w.get(plugintest.Events, w.token("alice", "mobile"))
+		if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != "eventcatalog" {
+			t.Errorf("OAS %t: answered %d %s; the API got %v", openAPI, status, body, last.Claims())
+		}
+		status, _, _ = w.get(plugintest.Events, "")
+		w.want("without a token", 401, status)
+		if openAPI {
+			status, _, _ = w.get(plugintest.Events+"/7", w.token("alice", "mobile"))
+			w.want("an operation", 200, status)
+		}
+	}
+	if loaded != 2 {
+		t.Errorf("%d definitions on the page; want a classic one and an OAS", loaded)
+	}
 }
 
 // TestRealComposeDefinitions: the definitions of docker-compose's profile tyk, as files, classic and OAS, and its gateway's config,

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -143,13 +144,19 @@ func (f folder) makeCookieKey() (made int, err error) {
 	return 1, f.keep(gateway, name, base64.StdEncoding.EncodeToString(key))
 }
 
-// makeTykConf makes the configuration of the Tyk gateway, which can read its control API's secret from nowhere else.
+// makeTykConf makes the configuration of the Tyk gateway, which can read its control API's secret from nowhere else. All but that
+// secret is as it is today.
 func (f folder) makeTykConf() (made int, err error) {
 	const name = "tyk.conf"
-	if kept, err := f.read(tyk, name); kept != "" || err != nil {
+	kept, err := f.read(tyk, name)
+	if err != nil {
 		return 0, err
 	}
-	return 1, f.keep(tyk, name, strings.TrimSpace(strings.Replace(tykConf, "${SECRET}", rand.Text(), 1)))
+	var conf struct{ Secret string }
+	if json.Unmarshal([]byte(kept), &conf) != nil || conf.Secret == "" {
+		made, conf.Secret = 1, rand.Text()
+	}
+	return made, f.keep(tyk, name, strings.TrimSpace(strings.Replace(tykConf, "${SECRET}", conf.Secret, 1)))
 }
 
 // read gives a secret, or "" when it is not there yet.

@@ -115,6 +115,26 @@ func TestWhatIsThereIsKept(t *testing.T) {
 	}
 }
 
+// TestTykConfIsTodays: the gateway's configuration is that of this release, with the secret that it had.
+func TestTykConfIsTodays(t *testing.T) {
+	dir := emptyFolder(t)
+	before := makeSecrets(t, dir)["tyk/tyk.conf"]
+	name := filepath.Join(dir, "tyk/tyk.conf")
+	older := strings.Replace(before, `"control_api_port": 8082,`, "", 1)
+	if older == before || os.WriteFile(name, []byte(older), 0o600) != nil {
+		t.Fatal(before)
+	}
+	if after := makeSecrets(t, dir)["tyk/tyk.conf"]; after != before {
+		t.Errorf("from an older one: %s", after)
+	}
+	if err := os.WriteFile(name, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if after := makeSecrets(t, dir)["tyk/tyk.conf"]; after == before || !strings.Contains(after, "control_api_port") {
+		t.Errorf("from a broken one: %s", after)
+	}
+}
+
 // TestPasswords names each person once, and says what to do when there is nothing to show.
 func TestPasswords(t *testing.T) {
 	dir := emptyFolder(t)
