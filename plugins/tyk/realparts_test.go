@@ -576,9 +576,13 @@ func TestRealReloads(t *testing.T) {
 			}
 		}
 	}()
+	warm := 0 // MiB
 	for i := range 1000 {
 		if i%100 == 0 {
 			t.Logf("after %d reloads: %d MiB resident, %d goroutines of ours", i, w.memory(), ours())
+		}
+		if i == 100 {
+			warm = w.memory()
 		}
 		if i%50 == 49 {
 			for _, openAPI := range kinds {
@@ -594,6 +598,9 @@ func TestRealReloads(t *testing.T) {
 		requests, time.Since(began).Round(time.Second), before, ours(), w.memory(), len(w.issuer.Asked())-asked)
 	if n := w.issuer.FeedStreams(); n != 1 {
 		t.Errorf("%d streams; want 1", n)
+	}
+	if now := w.memory(); now > warm*5/4 {
+		t.Errorf("%d MiB are resident, and %d were after a hundred reloads", now, warm)
 	}
 }
 
