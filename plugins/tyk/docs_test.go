@@ -9,16 +9,25 @@ import (
 	"github.com/phantomgate/phantomgate/plugins/gateway"
 )
 
-// TestDocumentedDefinitions: what the page shows is what an operator pastes.
-func TestDocumentedDefinitions(t *testing.T) {
-	t.Setenv("PHANTOMGATE_SECRET", "s")
+// documented returns what the page shows in JSON.
+func documented(t *testing.T) (blocks [][]byte) {
+	t.Helper()
 	page, err := os.ReadFile("../../docs/tyk.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	loaded, parsed := 0, 0
 	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(page, -1) {
-		definition := object(t, block[1])
+		blocks = append(blocks, block[1])
+	}
+	return blocks
+}
+
+// TestDocumentedDefinitions: what the page shows is what an operator pastes.
+func TestDocumentedDefinitions(t *testing.T) {
+	t.Setenv("PHANTOMGATE_SECRET", "s")
+	loaded, parsed := 0, 0
+	for _, block := range documented(t) {
+		definition := object(t, block)
 		if session, ok := definition["session"]; ok && len(definition) == 1 {
 			if _, _, err := splitConfig(map[string]any{"session": session}); err != nil {
 				t.Error(err)
@@ -26,7 +35,7 @@ func TestDocumentedDefinitions(t *testing.T) {
 			continue
 		}
 		if _, config := definition["issuer"]; config {
-			if _, err := gateway.Parse(block[1]); err != nil {
+			if _, err := gateway.Parse(block); err != nil {
 				t.Error(err)
 			}
 			parsed++
@@ -47,7 +56,7 @@ func TestDocumentedDefinitions(t *testing.T) {
 		api := newLoadedAPI(t, openAPI, definition)
 		a := newHooks(discard()).definitions.of(api.inject(httptest.NewRequest("GET", "/", nil)))
 		if a.faults != nil {
-			t.Errorf("%v\n%s", a.faults, block[1])
+			t.Errorf("%v\n%s", a.faults, block)
 			continue
 		}
 		a.release()

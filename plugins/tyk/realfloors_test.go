@@ -14,27 +14,24 @@ import (
 // one the plugin would be refused.
 func TestRealRaisesNothing(t *testing.T) {
 	work := t.TempDir()
-	list := func(modules ...string) map[string]string {
-		file := filepath.Join(work, "go.work")
-		_ = os.Remove(file)
-		for _, args := range [][]string{append([]string{"work", "init"}, modules...), {"list", "-m", "all"}} {
-			cmd := exec.Command("go", args...)
-			cmd.Dir, cmd.Env = work, append(os.Environ(), "GOFLAGS=", "GOWORK=")
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("%v: %v\n%s", args, err, err.(*exec.ExitError).Stderr)
-			}
-			if args[0] == "work" {
-				continue
-			}
-			versions := map[string]string{}
-			for line := range strings.Lines(string(out)) {
-				path, version, _ := strings.Cut(strings.TrimSpace(line), " ")
-				versions[path] = version
-			}
-			return versions
+	run := func(args ...string) string {
+		cmd := exec.Command("go", args...)
+		cmd.Dir, cmd.Env = work, append(os.Environ(), "GOFLAGS=", "GOWORK=")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, err.(*exec.ExitError).Stderr)
 		}
-		return nil
+		return string(out)
+	}
+	list := func(modules ...string) map[string]string {
+		_ = os.Remove(filepath.Join(work, "go.work"))
+		run(append([]string{"work", "init"}, modules...)...)
+		versions := map[string]string{}
+		for line := range strings.Lines(run("list", "-m", "all")) {
+			path, version, _ := strings.Cut(strings.TrimSpace(line), " ")
+			versions[path] = version
+		}
+		return versions
 	}
 	plugin := filepath.Join(work, "plugin")
 	if out, err := exec.Command("./stage", plugin).CombinedOutput(); err != nil {

@@ -103,6 +103,18 @@ func (w *tykWalk) want(what string, status, got int) {
 	}
 }
 
+// protected asks for a path with a token and without one: the first gets to the API as a JWT for audience, the second nowhere.
+func (w *tykWalk) protected(path, audience string, header ...string) {
+	w.t.Helper()
+	what := fmt.Sprint(path, header)
+	status, body, _ := w.get(path, w.token("alice", "mobile"), header...)
+	if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != audience {
+		w.t.Errorf("%s: answered %d %s; the API got %v", what, status, body, last.Claims())
+	}
+	status, _, _ = w.get(path, "", header...)
+	w.want(what+" without a token", 401, status)
+}
+
 func (w *tykWalk) redisKeys(pattern string) string {
 	w.t.Helper()
 	keys, err := exec.Command("redis-cli", "-p", w.redis[strings.LastIndex(w.redis, ":")+1:], "keys", pattern).Output()
@@ -338,10 +350,7 @@ func TestRealFileThatSaysKeyless(t *testing.T) {
 		}
 	}
 	w.control(t, "GET", "/tyk/reload/?block=true", nil)
-	status, _, _ := w.get(plugintest.Events, "")
-	w.want("without a token", 401, status)
-	status, _, _ = w.get(plugintest.Events, w.token("alice", "mobile"))
-	w.want("with one", 200, status)
+	w.protected(plugintest.Events, "eventcatalog")
 }
 
 // TestRealIgnored: a path that Tyk ignores is judged by our rules all the same.
@@ -352,11 +361,8 @@ func TestRealIgnored(t *testing.T) {
 			map[string]any{"path": plugintest.Events, "method_actions": map[string]any{"GET": map[string]any{"action": "no_action", "code": 200, "data": "", "headers": map[string]any{}}}},
 		}}
 	})
-	status, _, _ := w.get(plugintest.Events, "")
-	w.want("without a token", 401, status)
-	status, _, _ = w.get(plugintest.Events, w.token("alice", "mobile"))
-	w.want("with one", 200, status)
-	status, _, _ = w.get(plugintest.Health, "")
+	w.protected(plugintest.Events, "eventcatalog")
+	status, _, _ := w.get(plugintest.Health, "")
 	w.want("an open route", 200, status)
 }
 
@@ -368,10 +374,7 @@ func TestRealIgnoredOperation(t *testing.T) {
 		at(d, "paths", plugintest.Events, "get", "responses", "200")["description"] = "events"
 		at(d, "x-tyk-api-gateway", "middleware", "operations", "events", "ignoreAuthentication")["enabled"] = true
 	})
-	status, _, _ := w.get(plugintest.Events, "")
-	w.want("without a token", 401, status)
-	status, _, _ = w.get(plugintest.Events, w.token("alice", "mobile"))
-	w.want("with one", 200, status)
+	w.protected(plugintest.Events, "eventcatalog")
 }
 
 // TestRealBaseOfVersions: a base API gives requests for its other versions to other APIs, which judge by their own rules, and it by its.
@@ -389,12 +392,7 @@ func TestRealBaseOfVersions(t *testing.T) {
 		}
 	})
 	for version, audience := range map[string]string{"": "eventcatalog", "v1": "eventcatalog", "v2": "shoppingbasket"} {
-		status, body, _ := w.get(plugintest.Events, w.token("alice", "mobile"), "X-Version", version)
-		if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != audience {
-			t.Errorf("version %q: answered %d %s; the API got %v", version, status, body, last.Claims())
-		}
-		status, _, _ = w.get(plugintest.Events, "", "X-Version", version)
-		w.want("without a token, version "+version, 401, status)
+		w.protected(plugintest.Events, audience, "X-Version", version)
 	}
 	status, _, _ := w.get(plugintest.Events, w.issuer.GrantScopes("eventcatalog.read"), "X-Version", "v2")
 	w.want("a token of the first version's at the second", 403, status)
@@ -409,10 +407,7 @@ func TestRealVersioned(t *testing.T) {
 		}}
 	})
 	for _, version := range []string{"v1", "v2"} {
-		status, _, _ := w.get(plugintest.Events, w.token("alice", "mobile"), "X-Api-Version", version)
-		w.want(version+" with a token", 200, status)
-		status, _, _ = w.get(plugintest.Events, "", "X-Api-Version", version)
-		w.want(version+" without", 401, status)
+		w.protected(plugintest.Events, "eventcatalog", "X-Api-Version", version)
 	}
 }
 
@@ -651,24 +646,15 @@ func TestRealBundle(t *testing.T) {
 		at(oasServer(d), "listenPath")["value"] = "/api/shoppingbasket/"
 	})
 	for path, audience := range map[string]string{plugintest.Events: "eventcatalog", plugintest.Basket: "shoppingbasket"} {
-		status, body, _ := w.get(path, w.token("alice", "mobile"))
-		if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != audience {
-			t.Errorf("%s: answered %d %s; the API got %v", path, status, body, last.Claims())
-		}
-		status, _, _ = w.get(path, "")
-		w.want(path+" without a token", 401, status)
+		w.protected(path, audience)
 	}
 }
 
 // TestRealDocumented: the definitions of docs/tyk.md, but for their addresses.
 func TestRealDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../docs/tyk.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	loaded := 0
-	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(page, -1) {
-		definition := object(t, block[1])
+	for _, block := range documented(t) {
+		definition := object(t, block)
 		_, openAPI := definition["openapi"]
 		if _, classic := definition["api_id"]; !openAPI && !classic {
 			continue
@@ -678,15 +664,10 @@ func TestRealDocumented(t *testing.T) {
 		w := newTykWalk(t)
 		here := strings.NewReplacer("/opt/tyk-gateway/middleware/phantomgate.so", os.Getenv("TYK_PLUGIN"),
 			"https://id.example.com", w.issuer.URL, "http://eventcatalog:9001", w.upstream.URL)
-		w.load(t, openAPI, object(t, []byte(here.Replace(string(block[1])))), false)
-		status, body, _ := w.get(plugintest.Events, w.token("alice", "mobile"))
-		if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != "eventcatalog" {
-			t.Errorf("OAS %t: answered %d %s; the API got %v", openAPI, status, body, last.Claims())
-		}
-		status, _, _ = w.get(plugintest.Events, "")
-		w.want("without a token", 401, status)
+		w.load(t, openAPI, object(t, []byte(here.Replace(string(block)))), false)
+		w.protected(plugintest.Events, "eventcatalog")
 		if openAPI {
-			status, _, _ = w.get(plugintest.Events+"/7", w.token("alice", "mobile"))
+			status, _, _ := w.get(plugintest.Events+"/7", w.token("alice", "mobile"))
 			w.want("an operation", 200, status)
 		}
 	}
@@ -739,11 +720,6 @@ func TestRealComposeDefinitions(t *testing.T) {
 		t.Errorf("Tyk's own API is at the published port: %d", status)
 	}
 	for path, audience := range map[string]string{plugintest.Events: "eventcatalog", plugintest.Basket: "shoppingbasket"} {
-		status, body, _ := w.get(path, w.token("alice", "mobile"))
-		if last, _ := w.upstream.Last(); status != 200 || last.Claims()["aud"] != audience {
-			t.Errorf("%s: answered %d %s; the API got %v", path, status, body, last.Claims())
-		}
-		status, _, _ = w.get(path, "")
-		w.want(path+" without a token", 401, status)
+		w.protected(path, audience)
 	}
 }
