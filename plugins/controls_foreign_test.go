@@ -25,7 +25,7 @@ var foreignControls = [][5]string{
 	{"a JWT is a reference", "phantomtoken/reference.go", `(r.jwt || strings.Count(s, ".") < 2)`, "true", "TestForeignReferences"},
 	{"any bytes are a reference", "phantomtoken/reference.go", "&& isB64Token(s)", "", "TestForeignReferences"},
 	{"references are of any length", "phantomtoken/reference.go", "0 < length && length <= mostForeign", "0 < length", "TestForeignReferences"},
-	{"the cache key is of the reference's beginning", "phantomtoken/store.go", "unsafe.StringData(reference), len(reference))", "unsafe.StringData(reference), min(len(reference), referenceLength))", "TestForeignReferences"},
+	{"the cache key is of the reference's beginning", "phantomtoken/entry.go", "unsafe.StringData(reference), len(reference))", "unsafe.StringData(reference), min(len(reference), referenceLength))", "TestForeignReferences"},
 	{"JWTs for everybody pass", "phantomtoken/verify.go", "	case len(audiences) == 0:\n		return errors.New(\"its JWT has no aud\")\n", "	case len(audiences) == 0:\n		return nil\n", "TestForeignJWTs"},
 	{"other APIs' JWTs pass", "phantomtoken/verify.go", "case v.accept.OtherAudiences && named:", "case v.accept.OtherAudiences:", "TestForeignJWTs"},
 	{"other audiences pass unnamed", "phantomtoken/verify.go", "case v.accept.OtherAudiences && named:", "case named:", "TestForeignJWTs"},

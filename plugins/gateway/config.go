@@ -86,8 +86,9 @@ type Cache struct {
 	// asked about every request; 5 s when 0. The issuer speaks once a second: with less than three, a feed that is well
 	// counts as silent now and then.
 	MaxStaleness Duration `json:"maxStaleness,omitempty"`
-	// MaxBytes bounds the cached phantom tokens, rounded down to whole MiB; 64 MiB when 0. The index over them comes
-	// on top (about 50 bytes an entry).
+	// MaxBytes bounds the cached phantom tokens, rounded down to whole MiB; 64 MiB when 0. On top come the index over them
+	// (about 50 bytes an entry), and some of those served lately, ready to be served again: a quarter of MaxBytes at most,
+	// and 16 MiB at most.
 	MaxBytes int64 `json:"maxBytes,omitempty"`
 	// NegativeMaxAge is how long a "no" of the issuer is remembered; 1 s when 0.
 	NegativeMaxAge Duration `json:"negativeMaxAge,omitempty"`

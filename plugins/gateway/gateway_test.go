@@ -219,13 +219,13 @@ func TestCachedSwapAllocations(t *testing.T) {
 	without := filledSwap(t, 10, r)
 	with, heard := followedSwap(t, 10, r)
 	for name, swap := range map[string]func(int){"without a feed": without, "with one": with} {
-		if n := testing.AllocsPerRun(100, once(swap)); n > 3 {
-			t.Errorf("%s: %v allocations, want 3 at most", name, n)
+		if n := testing.AllocsPerRun(100, once(swap)); n > 1 {
+			t.Errorf("%s: %v allocations, want 1 at most", name, n)
 		}
 	}
 	heard.Apply(benchSequence+1, 7, 1, time.Now())
-	if n := testing.AllocsPerRun(100, func() { with(3) }); n > 3 {
-		t.Errorf("behind a revocation: %v allocations, want 3 at most", n)
+	if n := testing.AllocsPerRun(100, func() { with(3) }); n > 1 {
+		t.Errorf("behind a revocation: %v allocations, want 1 at most", n)
 	}
 }
 

@@ -49,7 +49,8 @@ type Config struct {
 
 	// MaxAge is the longest life of a cached token.
 	MaxAge time.Duration
-	// MaxBytes bounds the cached tokens, rounded down to whole MiB, at least one. The index comes on top.
+	// MaxBytes bounds the cached tokens, rounded down to whole MiB, at least one. On top come the index, and some of those
+	// served lately, ready to be served again: a quarter of MaxBytes at most, and 16 MiB at most.
 	MaxBytes int64
 	// NegativeMaxAge is how long a "no" is remembered, NegativeEntries how many are.
 	NegativeMaxAge  time.Duration
@@ -244,13 +245,13 @@ func (s *Swapper) Swap(ctx context.Context, reference string, ask *Ask, now time
 	if !s.references.fit(len(reference)) {
 		return Token{}, true, ErrInactive
 	}
-	hit := &slot{key: keyOf(reference, ask)}
+	k := keyOf(reference, ask)
 	if s.fresh(ask, now) {
-		if facts, ok := s.store.get(hit, now.UnixMilli()); ok {
-			return Token{Header: hit.header[:], Facts: facts}, true, nil
+		if token, ok := s.store.get(&k, now.UnixMilli()); ok {
+			return token, true, nil
 		}
 	}
-	return s.miss(ctx, reference, ask, hit.key, now)
+	return s.miss(ctx, reference, ask, k, now)
 }
 
 func (s *Swapper) miss(ctx context.Context, reference string, ask *Ask, k key, now time.Time) (Token, bool, error) {
@@ -286,9 +287,9 @@ func (s *Swapper) miss(ctx context.Context, reference string, ask *Ask, k key, n
 // the cache first.
 func (s *Swapper) fly(ctx context.Context, reference string, ask *Ask, k key, fresh bool) (landed, error) {
 	// Another flight may have landed between this caller's look into the cache and now.
-	if again := (&slot{key: k}); fresh {
-		if facts, ok := s.store.get(again, s.now().UnixMilli()); ok {
-			return landed{Token: Token{Header: again.header[:], Facts: facts}}, nil
+	if fresh {
+		if token, ok := s.store.get(&k, s.now().UnixMilli()); ok {
+			return landed{Token: token}, nil
 		}
 	}
 	for range mostAsks {
@@ -340,14 +341,15 @@ func (s *Swapper) failed(k key, ask *Ask, err error) {
 // land makes a verified answer a Token and caches it for as long as everybody agrees to. With a feed, an answer that it
 // cannot follow is not cached at all, and one that a revocation has overtaken is none: then ok is false.
 func (s *Swapper) land(k key, found answer, facts policy.Facts, sent time.Time) (l landed, ok bool) {
-	entry := &slot{key: k, header: [1]string{"Bearer " + found.jwt}}
-	l = landed{Token: Token{Header: entry.header[:], Facts: facts}, asked: true}
+	e := &entry{key: k, facts: facts, header: "Bearer " + found.jwt}
+	l = landed{Token: e.token(), asked: true}
 	l.on, l.followed = s.follow(found.revocation)
 	if l.followed && !s.vouched(l) {
 		return landed{}, false
 	}
-	if until := s.servedUntil(found, facts, sent); s.keepable(l) && until > s.now().UnixMilli() {
-		if err := s.store.put(entry, facts, l.on, until); err != nil {
+	e.on, e.until = l.on, s.servedUntil(found, facts, sent)
+	if s.keepable(l) && e.until > s.now().UnixMilli() {
+		if err := s.store.put(e); err != nil {
 			s.logger.Warn("a phantom token was not cached", "error", err)
 		}
 	}

@@ -2,68 +2,28 @@ package phantomtoken
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"log"
 	"math/bits"
 	"math/rand/v2"
 	"time"
-	"unsafe"
 
 	"github.com/allegro/bigcache/v3"
 
 	"github.com/phantomgate/phantomgate/plugins/feed"
-	"github.com/phantomgate/phantomgate/plugins/policy"
 )
 
-// key names one answer: the SHA-256 of the reference, then Ask.id for issuer, tenant, audience and scopes. The raw
-// reference is in no key and no entry.
-type key [sha256.Size + 16]byte
-
-// keyOf hashes reference, which it reads where it stands: a copy of one of any length would be an allocation.
-func keyOf(reference string, ask *Ask) (k key) {
-	sum := sha256.Sum256(unsafe.Slice(unsafe.StringData(reference), len(reference)))
-	copy(k[:], sum[:])
-	copy(k[sha256.Size:], ask.id[:])
-	return k
-}
-
-// slot holds what one look into the store allocates, in one piece: the key looked for, and the header that is found.
-type slot struct {
-	key    key
-	header [1]string
-}
-
-// name returns the key as the string that BigCache wants, without a copy. The key is not changed afterwards.
-func (s *slot) name() string { return unsafe.String(&s.key[0], len(s.key)) }
-
-// store is the cache of verified phantom tokens: BigCache, bounded in bytes, oldest out first. Entries say themselves
-// until when they are served; BigCache's own clock only decides when their room is used again.
+// store is the cache of verified phantom tokens: BigCache, bounded in bytes, oldest out first, and before it entries that
+// were found lately. Entries say themselves until when they are served; BigCache's own clock only decides when their room
+// is used again.
 type store struct {
-	cache *bigcache.BigCache
-	feed  *feed.State // nil without one
+	cache  *bigcache.BigCache
+	recent recent
+	feed   *feed.State // nil without one
+	// chosen picks which of BigCache's entries are made ready among the recent.
+	chosen func() bool
 }
-
-// hold is what an entry hangs on: where in the feed it was read, and what can end it. It is zero without a feed.
-type hold struct {
-	position feed.Position
-	reaches  feed.Reaches
-}
-
-// An entry is six 64-bit numbers (served until, expires, auth_time, scopes; era and sequence of its position in the feed),
-// the lengths of its reaches and of its acr in 16 bits each, then these two, and the ready header value.
-const (
-	untilAt    = 0
-	expiresAt  = 8
-	authTimeAt = 16
-	scopesAt   = 24
-	eraAt      = 32
-	sequenceAt = 40
-	lengthsAt  = 48
-	reachesAt  = 52
-)
 
 const (
 	mebibyte      = 1 << 20
@@ -90,74 +50,72 @@ func newStore(maxBytes int64, maxAge time.Duration) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("token cache: %w", err)
 	}
-	return &store{cache: cache}, nil
+	return &store{cache: cache, recent: newRecent(mib * mebibyte), chosen: oneInFour}, nil
 }
 
-// keyHasher spreads keys, which are hashes already.
-type keyHasher struct{}
-
-func (keyHasher) Sum64(name string) uint64 {
-	if len(name) != len(key{}) {
-		return 0
+// get finds the token of k that is still served at now (Unix milliseconds) and that nothing has ended which was heard of.
+// It makes 1 allocation for one that is recent. For one that only BigCache has it makes 3, and a fourth if it is chosen.
+func (st *store) get(k *key, now int64) (Token, bool) {
+	s := st.recent.of(k)
+	known := s.Load()
+	if known != nil && known.key == *k && st.serves(known, now) {
+		return known.token(), true
 	}
-	b := unsafe.Slice(unsafe.StringData(name), len(key{}))
-	return binary.LittleEndian.Uint64(b) ^ binary.LittleEndian.Uint64(b[sha256.Size:])
+	return st.find(k, now, s, known)
 }
 
-// get finds the entry of s.key that is still served at now (Unix milliseconds) and that nothing has ended which was heard
-// of, and puts its header in s.
-func (st *store) get(s *slot, now int64) (policy.Facts, bool) {
-	entry, err := st.cache.Get(s.name())
-	if err != nil || len(entry) < reachesAt {
-		return policy.Facts{}, false
+// find is get where the slot s had only known.
+func (st *store) find(k *key, now int64, s *slot, known *entry) (Token, bool) {
+	hit := &struct { // one allocation for both
+		key    key
+		header [1]string
+	}{key: *k}
+	packed, err := st.cache.Get(hit.key.name())
+	if err != nil {
+		return Token{}, false
 	}
-	if now >= int64(binary.LittleEndian.Uint64(entry[untilAt:])) {
-		return policy.Facts{}, false
+	found, ok := unpack(k, packed) // BigCache has made this copy for us, and nobody writes to it
+	if !ok || !st.serves(&found, now) {
+		return Token{}, false
 	}
-	acrAt := reachesAt + int(binary.LittleEndian.Uint16(entry[lengthsAt:]))
-	headerAt := acrAt + int(binary.LittleEndian.Uint16(entry[lengthsAt+2:]))
-	if st.feed != nil {
-		read := feed.Position{Era: binary.LittleEndian.Uint64(entry[eraAt:]), Sequence: binary.LittleEndian.Uint64(entry[sequenceAt:])}
-		if !st.feed.Holds(read, entry[reachesAt:acrAt]) {
-			return policy.Facts{}, false
-		}
+	if len(packed) <= recentLargest && st.chosen() {
+		kept := found
+		s.CompareAndSwap(known, &kept) // fails when something was put since: see put
 	}
-	// BigCache has made this copy for us, and nobody writes to it: strings may point into it.
-	text := unsafe.String(&entry[0], len(entry))
-	s.header[0] = text[headerAt:]
-	return policy.Facts{
-		Expires:  int64(binary.LittleEndian.Uint64(entry[expiresAt:])),
-		AuthTime: int64(binary.LittleEndian.Uint64(entry[authTimeAt:])),
-		Scopes:   binary.LittleEndian.Uint64(entry[scopesAt:]),
-		ACR:      text[acrAt:headerAt],
-	}, true
+	hit.header[0] = found.header
+	return Token{Header: hit.header[:], Facts: found.facts}, true
+}
+
+// serves tells whether e is still served at now. It is asked about each entry, wherever it was found.
+func (st *store) serves(e *entry, now int64) bool {
+	return now < e.until && (st.feed == nil || st.feed.Holds(e.on.position, e.on.reaches))
 }
 
 // knew tells whether there is an entry of k, still served or not: the issuer said yes a moment ago.
 func (st *store) knew(k key) bool {
-	_, err := st.cache.Get((&slot{key: k}).name())
+	if known := st.recent.of(&k).Load(); known != nil && known.key == k {
+		return true
+	}
+	_, err := st.cache.Get(k.name())
 	return err == nil
 }
 
-// put stores s.header under s.key until the given moment (Unix milliseconds), or until what it hangs on has ended.
-func (st *store) put(s *slot, facts policy.Facts, on hold, until int64) error {
-	if len(facts.ACR) > 1<<16-1 || len(on.reaches) > 1<<16-1 {
-		return fmt.Errorf("its acr has %d bytes, its keys %d", len(facts.ACR), len(on.reaches))
+// put remembers e, in place of what was remembered of its key. On an error e is not remembered; the one before may be.
+func (st *store) put(e *entry) error {
+	packed, err := e.pack()
+	if err != nil {
+		return err
 	}
-	entry := make([]byte, 0, reachesAt+len(on.reaches)+len(facts.ACR)+len(s.header[0]))
-	entry = binary.LittleEndian.AppendUint64(entry, uint64(until))
-	entry = binary.LittleEndian.AppendUint64(entry, uint64(facts.Expires))
-	entry = binary.LittleEndian.AppendUint64(entry, uint64(facts.AuthTime))
-	entry = binary.LittleEndian.AppendUint64(entry, facts.Scopes)
-	entry = binary.LittleEndian.AppendUint64(entry, on.position.Era)
-	entry = binary.LittleEndian.AppendUint64(entry, on.position.Sequence)
-	entry = binary.LittleEndian.AppendUint16(entry, uint16(len(on.reaches)))
-	entry = binary.LittleEndian.AppendUint16(entry, uint16(len(facts.ACR)))
-	entry = append(entry, on.reaches...)
-	entry = append(entry, facts.ACR...)
-	entry = append(entry, s.header[0]...)
-	return st.cache.Set(s.name(), entry)
+	err = st.cache.Set(e.key.name(), packed)
+	// After BigCache: whoever found the entry before there has brought it here by now, or cannot any more, since what he
+	// compares with is gone. Therefore it is a new pointer each time.
+	st.recent.of(&e.key).Store(&entry{})
+	return err
 }
+
+// oneInFour says yes once in four times, by chance: where most tokens come but once in a while, making them ready for the
+// next time costs more than it gives.
+func oneInFour() bool { return rand.Uint32()%4 == 0 }
 
 // randomJitter is how much of the possible jitter an entry gets: [0, 1).
 func randomJitter() float64 { return rand.Float64() }

@@ -73,10 +73,10 @@ func only(s shape, keyless bool) shape {
 func hookCases() []hookCase {
 	all := shapes()[1]
 	return []hookCase{
-		{"pre alone", only(all, true), func(h *hooks) hook { return h.pre }, 3},
-		{"pre", all, func(h *hooks) hook { return h.pre }, 6},
-		{"auth alone", only(all, false), func(h *hooks) hook { return h.auth }, 7},
-		{"auth", all, func(h *hooks) hook { return h.auth }, 10},
+		{"pre alone", only(all, true), func(h *hooks) hook { return h.pre }, 1},
+		{"pre", all, func(h *hooks) hook { return h.pre }, 4},
+		{"auth alone", only(all, false), func(h *hooks) hook { return h.auth }, 5},
+		{"auth", all, func(h *hooks) hook { return h.auth }, 8},
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // stale are faults that let what was revoked pass.
 var stale = []controltest.Control{
-	{Fault: "a hit is not held against the feed", File: "phantomtoken/store.go", Old: "if !st.feed.Holds(read, entry[reachesAt:acrAt]) {", New: "if _ = read; false {"},
+	{Fault: "a hit is not held against the feed", File: "phantomtoken/store.go", Old: " && (st.feed == nil || st.feed.Holds(e.on.position, e.on.reaches))", New: ""},
 	{Fault: "an answer in flight counts as read when it comes", File: "feed/state.go", Old: "return Position{s.era.Load(), sequence},", New: "return Position{s.era.Load(), max(sequence, s.applied.Load())},"},
 	{Fault: "silence is fresh", File: "feed/state.go", Old: "heard != never && monotonic-heard <= longest && wall-s.heardWall.Load() <= longest", New: "heard != never"},
 }

@@ -1,0 +1,34 @@
+package plugins_test
+
+import (
+	"testing"
+
+	"github.com/phantomgate/phantomgate/plugins/controltest"
+)
+
+// cacheControls are faults in how a phantom token is remembered.
+var cacheControls = [][5]string{
+	{"what is recent is served for ever", "phantomtoken/store.go", "*k && st.serves(known, now) {", "*k && (st.feed == nil || st.feed.Holds(known.on.position, known.on.reaches)) {", "TestAnEntryIsTheSameInBothStores"},
+	{"what is recent is not held against the feed", "phantomtoken/store.go", "*k && st.serves(known, now) {", "*k && now < known.until {", "TestARevocationEndsAHit"},
+	{"what BigCache has is served for ever", "phantomtoken/store.go", "!ok || !st.serves(&found, now)", "!ok", "TestAnEntryIsTheSameInBothStores"},
+	{"what has ended is made recent", "phantomtoken/store.go", "	if !ok || !st.serves(", "	early := found\n	s.CompareAndSwap(known, &early)\n	if !ok || !st.serves(", "TestAnEntryIsTheSameInBothStores"},
+	{"whoever shares the slot gets what is there", "phantomtoken/store.go", "known.key == *k && st", "st", "TestAnotherKeyInTheSameSlot"},
+	{"half of the key is looked at", "phantomtoken/store.go", "known.key == *k && st", "[24]byte(known.key[:]) == [24]byte(k[:]) && st", "TestAnotherKeyInTheSameSlot"},
+	{"most of the key is looked at", "phantomtoken/store.go", "known.key == *k && st", "[33]byte(known.key[:]) == [33]byte(k[:]) && [8]byte(known.key[40:]) == [8]byte(k[40:]) && st", "TestAnotherKeyInTheSameSlot"},
+	{"nothing is recent", "phantomtoken/store.go", "if known != nil && known.key == *k", "if now < 0 && known.key == *k", "TestHitAllocations"},
+	{"hits share a header", "phantomtoken/entry.go", "Token{Header: []string{e.header}", "Token{Header: unsafe.Slice(&e.header, 1)", "TestEachHitHasItsOwnHeader"},
+	{"the one before stays", "phantomtoken/store.go", "	st.recent.of(&e.key).Store(&entry{})\n", "", "TestTheLatestIsServed"},
+	{"the one before stays after a failure", "phantomtoken/store.go", "	st.recent.of(&e.key).Store(&entry{})\n", "	if err == nil {\n		st.recent.of(&e.key).Store(&entry{})\n	}\n", "TestTheLatestIsServed"},
+	{"one empty slot is like the other", "phantomtoken/store.go", "Store(&entry{})", "Store(nil)", "TestAnOlderEntryDoesNotComeBack"},
+	{"an older one comes back", "phantomtoken/store.go", "s.CompareAndSwap(known, &kept)", "s.Store(&kept)", "TestAnOlderEntryDoesNotComeBack"},
+	{"it is too late looked at what was there", "phantomtoken/store.go", "s.CompareAndSwap(known, &kept)", "s.CompareAndSwap(s.Load(), &kept)", "TestAnOlderEntryDoesNotComeBack"},
+	{"large entries are recent", "phantomtoken/store.go", "len(packed) <= recentLargest && ", "", "TestRecentIsBounded"},
+	{"there are slots without end", "phantomtoken/recent.go", "min(uint64(maxBytes)/bytesPerSlot, mostSlots)", "uint64(maxBytes) / bytesPerSlot", "TestRecentIsBounded"},
+	{"all that is found is recent", "phantomtoken/store.go", "return rand.Uint32()%4 == 0", "return true", "TestOneInFourIsChosen"},
+	{"who is recent only is not known", "phantomtoken/store.go", "known != nil && known.key == k {", "known != nil && false {", "TestKnownWhereverItIs"},
+	{"all are known", "phantomtoken/store.go", "known != nil && known.key == k {", "known != nil {", "TestKnownWhereverItIs"},
+	{"a hash may be 0", "phantomtoken/entry.go", "b[sha256.Size:]), 1)", "b[sha256.Size:]), 0)", "TestNoHashIsZero"},
+	{"half an entry is read", "phantomtoken/entry.go", "if len(packed) < headerAt {", "if packed = append(packed, make([]byte, headerAt)...); false {", "TestUnpackRefusesWhatIsNotWhole"},
+}
+
+func TestCacheControls(t *testing.T) { controltest.Run(t, controltest.Table(cacheControls)) }
