@@ -38,7 +38,7 @@ var controls = [][5]string{
 	{"leaked keys are used", "phantomtoken/keys.go", `k.Private != nil ||`, "", "TestSymmetricAndForeignKeysAreIgnored"},
 	{"one that hangs up ends it for all", "phantomtoken/flight.go", "if fl.waiting == 0 {", "if true {", "TestFlightOutlivesAWaiter"},
 	{"the negative cache grows", "phantomtoken/negative.go", "len(n.young) >= n.limit", "false", "TestFloodOfReferencesLeavesGoodTokens"},
-	{"the policy is not judged on hits", "gateway/gateway.go", "refusal := route.Judge(token.Facts, now); refusal != nil {", "refusal := route.Judge(token.Facts, now); refusal != nil && !cached {", "TestPolicyIsJudgedOnHits"},
+	{"the policy is not judged on hits", "gateway/gateway.go", "refusal := route.Judge(token.Facts, now); refusal != nil {", "refusal := route.Judge(token.Facts, now); refusal != nil && !outcome.Cached {", "TestPolicyIsJudgedOnHits"},
 	{"an address of another scheme passes", "policy/path.go", " || !isHTTP(u.Scheme)", "", "TestNormalPath"},
 	{"identity headers pass", "gateway/gateway.go", "	o.identity.remove(r.Header)\n", "", "TestApplyLeavesOneAuthorization"},
 	{"any protocol is upgraded to", "gateway/gateway.go", "	dropUpgrade(r.Header)\n", "", "TestOnlyWebSocketsAreUpgraded"},

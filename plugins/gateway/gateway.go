@@ -247,21 +247,27 @@ func (g *Gateway) swap(r *http.Request, route *policy.Route, outcome *Outcome) {
 		return
 	}
 	now := g.now()
-	reference, asked, refusal := g.credential(r, route, outcome, now)
+	brought, refusal := g.credential(r, route, now)
+	outcome.response = brought.Response
 	if refusal != nil {
 		outcome.refusal = refusal
 		return
 	}
-	if asked {
+	if brought.Asked {
 		now = g.now()
 	}
-	token, cached, err := g.swapper.Swap(r.Context(), reference, g.asks[route.Index()], now)
-	outcome.Cached = cached
+	var token phantomtoken.Token
+	var err error
+	if ask := g.asks[route.Index()]; brought.Hash != nil {
+		token, outcome.Cached, err = g.swapper.SwapHashed(r.Context(), brought.Reference, brought.Hash, ask, now)
+	} else {
+		token, outcome.Cached, err = g.swapper.Swap(r.Context(), brought.Reference, ask, now)
+	}
 	if err != nil {
 		outcome.refusal = g.refusalOf(err, route)
 		return
 	}
-	if !cached {
+	if !outcome.Cached {
 		now = g.now() // asking took its time
 	}
 	if refusal := route.Judge(token.Facts, now); refusal != nil {
@@ -271,26 +277,23 @@ func (g *Gateway) swap(r *http.Request, route *policy.Route, outcome *Outcome) {
 	outcome.allowed, outcome.header = true, token.Header
 }
 
-// credential returns the reference that r brings. With a token handler a bearer token counts only where that is allowed,
-// and then before any cookie: a foreign page cannot send one. Any other Authorization header changes nothing. asked tells
-// that the issuer was asked, which took its time.
-func (g *Gateway) credential(r *http.Request, route *policy.Route, outcome *Outcome, now time.Time) (reference string, asked bool, _ *policy.Refusal) {
-	if g.tokens == nil || g.allowBearer {
-		reference, err := phantomtoken.Bearer(r.Header)
-		// Bearer returns that error as it is, and this is asked on every request.
-		if g.tokens == nil || err != phantomtoken.ErrNoToken {
-			if g.tokens != nil {
-				outcome.response = g.tokens.ResponseTo(r)
-			}
-			if err != nil {
-				return "", false, g.refusalOf(err, route)
-			}
-			return reference, false, nil
-		}
+// credential returns what r brings: a bearer token, which is a session of nothing but a reference, or cookies. With a
+// token handler a bearer token counts only where that is allowed, and then before any cookie: a foreign page cannot send
+// one. Any other Authorization header changes nothing.
+func (g *Gateway) credential(r *http.Request, route *policy.Route, now time.Time) (s tokenhandler.Session, _ *policy.Refusal) {
+	reference, err := phantomtoken.Bearer(r.Header)
+	// Bearer returns that error as it is, and this is asked on every request.
+	if g.tokens != nil && (!g.allowBearer || err == phantomtoken.ErrNoToken) {
+		return g.tokens.Open(r, now)
 	}
-	session, refusal := g.tokens.Open(r, now)
-	outcome.response = session.Response
-	return session.Reference, session.Asked, refusal
+	if g.tokens != nil {
+		s.Response = g.tokens.ResponseTo(r)
+	}
+	if err != nil {
+		return s, g.refusalOf(err, route)
+	}
+	s.Reference = reference
+	return s, nil
 }
 
 // refusalOf translates what package phantomtoken found into what the client is told. An error nobody thought of is

@@ -137,7 +137,7 @@ func TestForeignReferences(t *testing.T) {
 	}
 	f := newForeign(t, AnswerJWT)
 	for _, pair := range [][2]string{{"a", "a\x00"}, {strings.Repeat("a", 54), strings.Repeat("a", 55)}, {strings.Repeat("a", 4096), strings.Repeat("a", 4095) + "b"}} {
-		if keyOf(pair[0], f.ask) == keyOf(pair[1], f.ask) {
+		if keyFor(pair[0], f.ask) == keyFor(pair[1], f.ask) {
 			t.Errorf("%.9q… and %.9q… share a key", pair[0], pair[1])
 		}
 	}

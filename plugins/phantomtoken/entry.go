@@ -14,10 +14,13 @@ import (
 // reference is in no key and no entry.
 type key [sha256.Size + 16]byte
 
-// keyOf hashes reference, which it reads where it stands: a copy of one of any length would be an allocation.
-func keyOf(reference string, ask *Ask) (k key) {
-	sum := sha256.Sum256(unsafe.Slice(unsafe.StringData(reference), len(reference)))
-	copy(k[:], sum[:])
+// hashOf reads reference where it stands: a copy of one of any length would be an allocation.
+func hashOf(reference string) [sha256.Size]byte {
+	return sha256.Sum256(unsafe.Slice(unsafe.StringData(reference), len(reference)))
+}
+
+func keyOf(hash *[sha256.Size]byte, ask *Ask) (k key) {
+	copy(k[:], hash[:])
 	copy(k[sha256.Size:], ask.id[:])
 	return k
 }

@@ -176,7 +176,7 @@ func TestAnOldFlightIsNotJoined(t *testing.T) {
 	waitUntil(t, func() bool { return asked.Load() == 1 })
 	f.clock.advance(time.Second)
 	go func() { _, _, err := f.swap(good); second <- err }()
-	waitUntil(t, func() bool { return asked.Load() == 2 || f.flights.waitingFor(keyOf(good, f.ask)) == 2 })
+	waitUntil(t, func() bool { return asked.Load() == 2 || f.flights.waitingFor(keyFor(good, f.ask)) == 2 })
 	close(release)
 	if err := <-second; !errors.Is(err, ErrInactive) {
 		t.Errorf("a second after the revocation: %v", err)

@@ -197,6 +197,7 @@ func newFixture(t *testing.T, changes ...func(*Config)) *fixture {
 		t.Fatal(err)
 	}
 	s.jitter = func() float64 { return 0 }
+	s.store.chosen = func() bool { return true }
 	f.Swapper, f.ask = s, s.Ask("orders", []string{"orders.read", "orders.write"})
 	t.Cleanup(func() {
 		s.Close()
@@ -238,4 +239,9 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+func keyFor(reference string, ask *Ask) key {
+	hash := hashOf(reference)
+	return keyOf(&hash, ask)
 }

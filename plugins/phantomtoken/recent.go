@@ -9,8 +9,12 @@ import (
 // most of what a hit allocates. Each key has one slot, which it shares with others, so that an entry may go at any time.
 type recent []slot
 
-// slot is nil at first.
-type slot = atomic.Pointer[entry]
+type slot struct {
+	// hash is that of the key whose entry stands here, as far as is known. It keeps one who has another key from looking at
+	// the entry, which is seldom in the processor's cache; it decides nothing else.
+	hash   atomic.Uint64
+	latest atomic.Pointer[entry] // nil at first
+}
 
 const (
 	// bytesPerSlot of the cache's bound give it one slot more, up to mostSlots.
@@ -27,7 +31,19 @@ func newRecent(maxBytes int64) recent {
 	return make(recent, 1<<(bits.Len64(slots)-1)) // a power of two
 }
 
-// of returns the slot of k.
-func (r recent) of(k *key) *slot {
-	return &r[keyHasher{}.Sum64(k.name())&uint64(len(r)-1)]
+// of returns the slot of k, and the hash of k.
+func (r recent) of(k *key) (s *slot, hash uint64) {
+	hash = keyHasher{}.Sum64(k.name())
+	return &r[hash&uint64(len(r)-1)], hash
 }
+
+// keep leaves here what BigCache had, if what is here is still known, which was here before BigCache was asked. Otherwise
+// somebody has put an entry since, perhaps a newer one of the same key.
+func (s *slot) keep(e entry, hash uint64, known *entry) {
+	if s.latest.CompareAndSwap(known, &e) {
+		s.hash.Store(hash)
+	}
+}
+
+// clear leaves nothing here. It is a new nothing each time, for keep to see.
+func (s *slot) clear() { s.latest.Store(&entry{}) }

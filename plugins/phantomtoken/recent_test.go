@@ -47,8 +47,13 @@ func (st *store) header(k key) string {
 
 // isRecent tells whether k's slot is k's.
 func (st *store) isRecent(k key) bool {
-	e := st.recent.of(&k).Load()
+	e := st.slotOf(k).latest.Load()
 	return e != nil && e.key == k
+}
+
+func (st *store) slotOf(k key) *slot {
+	s, _ := st.recent.of(&k)
+	return s
 }
 
 // TestAnEntryIsTheSameInBothStores: what is served of an entry does not depend on where it is found.
@@ -75,7 +80,7 @@ func TestAnEntryIsTheSameInBothStores(t *testing.T) {
 			t.Errorf("%+v: recent %t", look, !look.recent)
 		}
 	}
-	got := st.recent.of(&want.key).Load()
+	got := st.slotOf(want.key).latest.Load()
 	if !reflect.DeepEqual(*got, want) || cap(got.on.reaches) != len(got.on.reaches) {
 		t.Errorf("%+v, want %+v", *got, want)
 	}
@@ -89,7 +94,7 @@ func TestAnotherKeyInTheSameSlot(t *testing.T) {
 		st.header(k)
 		other := k
 		other[i] ^= 0x80
-		if !st.isRecent(k) || st.recent.of(&other) != st.recent.of(&k) {
+		if !st.isRecent(k) || st.slotOf(other) != st.slotOf(k) {
 			t.Errorf("byte %d differs, and it has another slot", i)
 		}
 		if got := st.header(other); got != "" {
@@ -182,7 +187,7 @@ func TestHitAllocations(t *testing.T) {
 	}
 	st := newTestStore(t, true)
 	st.mustPut(t, k, "Bearer x")
-	if n := testing.AllocsPerRun(100, func() { st.recent.of(&k).Store(nil); st.get(&k, 0) }); n != 4 {
+	if n := testing.AllocsPerRun(100, func() { st.slotOf(k).latest.Store(nil); st.get(&k, 0) }); n != 4 {
 		t.Errorf("chosen: %v, want 4", n)
 	}
 }

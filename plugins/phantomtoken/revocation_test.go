@@ -274,7 +274,7 @@ func TestWhoComesLaterSharesAnAnswerOnlyIfTheFeedVouches(t *testing.T) {
 			const later = 20
 			release := f.heldFlight(func() *http.Response {
 				// The answer to a later question, when all wait for it.
-				waitUntil(t, func() bool { return f.flights.waitingFor(keyOf(good, f.ask)) >= later })
+				waitUntil(t, func() bool { return f.flights.waitingFor(keyFor(good, f.ask)) >= later })
 				return inactive()
 			})
 			test.between(f)
@@ -289,7 +289,7 @@ func TestWhoComesLaterSharesAnAnswerOnlyIfTheFeedVouches(t *testing.T) {
 					}
 				})
 			}
-			waitUntil(t, func() bool { return f.flights.waitingFor(keyOf(good, f.ask)) == 1+later })
+			waitUntil(t, func() bool { return f.flights.waitingFor(keyFor(good, f.ask)) == 1+later })
 			if err := release(); !errors.Is(err, test.first) {
 				t.Errorf("who asked first got %v, want %v", err, test.first)
 			}
@@ -319,7 +319,7 @@ func TestWhoComesAsAFlightLands(t *testing.T) {
 		f.revokes(41, keyOfUser, 1)
 		f.issuer.answer = func(*http.Request) *http.Response { return inactive() }
 		go func() { _, _, err := f.swap(good); later <- err }()
-		waitUntil(t, func() bool { return f.flights.waitingFor(keyOf(good, f.ask)) == 2 })
+		waitUntil(t, func() bool { return f.flights.waitingFor(keyFor(good, f.ask)) == 2 })
 		return 0
 	}
 	if _, _, err := f.swap(good); err != nil {

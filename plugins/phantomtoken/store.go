@@ -56,16 +56,16 @@ func newStore(maxBytes int64, maxAge time.Duration) (*store, error) {
 // get finds the token of k that is still served at now (Unix milliseconds) and that nothing has ended which was heard of.
 // It makes 1 allocation for one that is recent. For one that only BigCache has it makes 3, and a fourth if it is chosen.
 func (st *store) get(k *key, now int64) (Token, bool) {
-	s := st.recent.of(k)
-	known := s.Load()
-	if known != nil && known.key == *k && st.serves(known, now) {
+	s, hash := st.recent.of(k)
+	known := s.latest.Load()
+	if s.hash.Load() == hash && known != nil && known.key == *k && st.serves(known, now) {
 		return known.token(), true
 	}
-	return st.find(k, now, s, known)
+	return st.find(k, now, s, hash, known)
 }
 
 // find is get where the slot s had only known.
-func (st *store) find(k *key, now int64, s *slot, known *entry) (Token, bool) {
+func (st *store) find(k *key, now int64, s *slot, hash uint64, known *entry) (Token, bool) {
 	hit := &struct { // one allocation for both
 		key    key
 		header [1]string
@@ -79,8 +79,7 @@ func (st *store) find(k *key, now int64, s *slot, known *entry) (Token, bool) {
 		return Token{}, false
 	}
 	if len(packed) <= recentLargest && st.chosen() {
-		kept := found
-		s.CompareAndSwap(known, &kept) // fails when something was put since: see put
+		s.keep(found, hash, known)
 	}
 	hit.header[0] = found.header
 	return Token{Header: hit.header[:], Facts: found.facts}, true
@@ -93,7 +92,8 @@ func (st *store) serves(e *entry, now int64) bool {
 
 // knew tells whether there is an entry of k, still served or not: the issuer said yes a moment ago.
 func (st *store) knew(k key) bool {
-	if known := st.recent.of(&k).Load(); known != nil && known.key == k {
+	s, _ := st.recent.of(&k)
+	if known := s.latest.Load(); known != nil && known.key == k {
 		return true
 	}
 	_, err := st.cache.Get(k.name())
@@ -107,9 +107,10 @@ func (st *store) put(e *entry) error {
 		return err
 	}
 	err = st.cache.Set(e.key.name(), packed)
-	// After BigCache: whoever found the entry before there has brought it here by now, or cannot any more, since what he
-	// compares with is gone. Therefore it is a new pointer each time.
-	st.recent.of(&e.key).Store(&entry{})
+	// After BigCache: whoever found the entry before there has brought it here by now, or cannot any more, since what was
+	// here when he asked is gone.
+	s, _ := st.recent.of(&e.key)
+	s.clear()
 	return err
 }
 

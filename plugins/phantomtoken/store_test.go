@@ -70,7 +70,7 @@ func TestSlowAnswersDoNotLiveLonger(t *testing.T) {
 	sent := f.clock.now()
 	f.clock.advance(1500 * time.Millisecond)
 	facts := policy.Facts{Expires: sent.Add(time.Hour).UnixMilli(), Scopes: 1}
-	k := keyOf(good, f.ask)
+	k := keyFor(good, f.ask)
 	f.land(k, answer{jwt: "x"}, facts, sent)
 	if _, ok := f.store.get(&k, f.clock.now().UnixMilli()); ok {
 		t.Error("cached beyond its time")
@@ -86,7 +86,7 @@ func TestStoreIsBounded(t *testing.T) {
 	const entries, size = 10_000, 1000
 	for n := range entries {
 		header := fmt.Sprintf("%d %s", n, strings.Repeat("x", size))
-		if err := st.put(&entry{key: keyOf(nthReference(n), f.ask), until: 1000, facts: policy.Facts{Expires: int64(n), ACR: "acr"}, header: header}); err != nil {
+		if err := st.put(&entry{key: keyFor(nthReference(n), f.ask), until: 1000, facts: policy.Facts{Expires: int64(n), ACR: "acr"}, header: header}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,7 +95,7 @@ func TestStoreIsBounded(t *testing.T) {
 	}
 	found := 0
 	for n := range entries {
-		k := keyOf(nthReference(n), f.ask)
+		k := keyFor(nthReference(n), f.ask)
 		token, ok := st.get(&k, 999)
 		if !ok {
 			continue
@@ -121,16 +121,16 @@ func TestFloodOfReferencesLeavesGoodTokens(t *testing.T) {
 	n := newNegativeStore(1000, time.Minute)
 	f := newFixture(t)
 	for i := range 10_000 {
-		n.put(keyOf(nthReference(i), f.ask), ErrInactive, f.clock.now())
+		n.put(keyFor(nthReference(i), f.ask), ErrInactive, f.clock.now())
 		if len(n.young)+len(n.old) > 1000 {
 			t.Fatalf("%d entries", len(n.young)+len(n.old))
 		}
 	}
-	if n.get(keyOf(nthReference(9_999), f.ask), f.clock.now()) != ErrInactive {
+	if n.get(keyFor(nthReference(9_999), f.ask), f.clock.now()) != ErrInactive {
 		t.Error("the latest was forgotten")
 	}
 	f.clock.advance(time.Minute)
-	if n.get(keyOf(nthReference(9_999), f.ask), f.clock.now()) != nil {
+	if n.get(keyFor(nthReference(9_999), f.ask), f.clock.now()) != nil {
 		t.Error("the latest was remembered for too long")
 	}
 }

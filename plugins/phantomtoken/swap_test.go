@@ -55,14 +55,14 @@ func TestKeysAreApart(t *testing.T) {
 	f := newFixture(t)
 	seen := map[key]string{}
 	for name, k := range map[string]key{
-		"as asked":          keyOf(good, f.Ask("orders", []string{"a", "b"})),
-		"other reference":   keyOf(other, f.Ask("orders", []string{"a", "b"})),
-		"other audience":    keyOf(good, f.Ask("basket", []string{"a", "b"})),
-		"fewer scopes":      keyOf(good, f.Ask("orders", []string{"a"})),
-		"joined scopes":     keyOf(good, f.Ask("orders", []string{"ab"})),
-		"scope as audience": keyOf(good, f.Ask("ordersa", []string{"b"})),
-		"other tenant":      keyOf(good, newFixture(t, func(c *Config) { c.Tenant = "acme" }).Ask("orders", []string{"a", "b"})),
-		"other issuer":      keyOf(good, newFixture(t, func(c *Config) { c.Issuer = "https://x.example" }).Ask("orders", []string{"a", "b"})),
+		"as asked":          keyFor(good, f.Ask("orders", []string{"a", "b"})),
+		"other reference":   keyFor(other, f.Ask("orders", []string{"a", "b"})),
+		"other audience":    keyFor(good, f.Ask("basket", []string{"a", "b"})),
+		"fewer scopes":      keyFor(good, f.Ask("orders", []string{"a"})),
+		"joined scopes":     keyFor(good, f.Ask("orders", []string{"ab"})),
+		"scope as audience": keyFor(good, f.Ask("ordersa", []string{"b"})),
+		"other tenant":      keyFor(good, newFixture(t, func(c *Config) { c.Tenant = "acme" }).Ask("orders", []string{"a", "b"})),
+		"other issuer":      keyFor(good, newFixture(t, func(c *Config) { c.Issuer = "https://x.example" }).Ask("orders", []string{"a", "b"})),
 	} {
 		if twin, ok := seen[k]; ok {
 			t.Errorf("%s and %s share a key", name, twin)
@@ -231,7 +231,7 @@ func TestMissesAreCoalesced(t *testing.T) {
 			headers[i] = token.Header
 		})
 	}
-	waitUntil(t, func() bool { return f.flights.waitingFor(keyOf(good, f.ask)) == 100 })
+	waitUntil(t, func() bool { return f.flights.waitingFor(keyFor(good, f.ask)) == 100 })
 	close(release)
 	callers.Wait()
 	headers[0][0] = "changed in place"

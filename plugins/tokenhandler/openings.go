@@ -1,6 +1,7 @@
 package tokenhandler
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"hash/maphash"
 	"sync/atomic"
@@ -13,7 +14,8 @@ type opening struct {
 	purpose purpose
 	value   string
 
-	access access // of an access cookie
+	access access            // of an access cookie
+	hash   [sha256.Size]byte // of its reference
 	stamp  stamp
 	text   []byte // of any other cookie: what follows the stamp
 }
@@ -36,6 +38,7 @@ func readOpening(p purpose, text []byte) *opening {
 		renew:     int64(binary.BigEndian.Uint64(o.text[8:])),
 		reference: textOf(o.text[16:]),
 	}
+	o.hash = sha256.Sum256(o.text[16:])
 	o.text = nil
 	return o
 }

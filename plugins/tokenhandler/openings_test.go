@@ -1,6 +1,7 @@
 package tokenhandler
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"strings"
@@ -169,5 +170,30 @@ func TestKnownCookieIsRenewed(t *testing.T) {
 	w.clock.advance(280 * time.Second)
 	if second, refusal, h := b.api(http.MethodGet); refusal != nil || second == first || len(h["Set-Cookie"]) != 2 {
 		t.Errorf("%v, the same reference: %v, %d cookies", refusal, second == first, len(h["Set-Cookie"]))
+	}
+}
+
+// TestHashIsOfTheReference: the cached token is found by it alone.
+func TestHashIsOfTheReference(t *testing.T) {
+	w := newWalk(t)
+	b := w.loggedIn()
+	open := func() Session {
+		t.Helper()
+		s, refusal := w.handler.Open(b.request(http.MethodGet, "/api/orders", ""), w.clock.Now())
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		if s.Hash != nil && *s.Hash != sha256.Sum256([]byte(s.Reference)) {
+			t.Errorf("that of %s is another's", s.Reference)
+		}
+		return s
+	}
+	first := open()
+	if again := open(); first.Hash == nil || again.Hash == nil || again.Reference != first.Reference {
+		t.Errorf("%+v, then %+v", first, again)
+	}
+	w.clock.advance(280 * time.Second)
+	if renewed := open(); renewed.Reference == first.Reference {
+		t.Errorf("%+v, renewed %+v", first, renewed)
 	}
 }
