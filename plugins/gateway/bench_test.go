@@ -88,6 +88,13 @@ func besideFloor(b *testing.B, swap, floor func(int)) {
 	b.ReportMetric(median(floors), "ns/floor")
 }
 
+// warm calls f for each of n references until they are ready to be served again, which one look in four makes them.
+func warm(f func(int), n int) {
+	for i := range 64 * n {
+		f(i)
+	}
+}
+
 // once returns f for one reference after the other.
 func once(f func(int)) func() {
 	i := 0

@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // These measure a browser's request with cookies beside the same with a bearer token: one gateway, one user's one token behind
@@ -26,6 +29,7 @@ func TestCachedCookieAllocations(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		cookie, bearer := cookieAndBearer(t, 3, method)
 		for name, swap := range map[string]func(int){"cookies": cookie, "a bearer token": bearer} {
+			warm(swap, 3)
 			if n := testing.AllocsPerRun(100, once(swap)); n > 1 {
 				t.Errorf("%s with %s: %v allocations, want 1 at most", method, name, n)
 			}
@@ -54,6 +58,28 @@ func TestCookieAndBearerAreAlike(t *testing.T) {
 	}
 }
 
+// TestEachUserGetsTheirOwnToken, again and again, by cookies as by a bearer token, in whatever order they come.
+func TestEachUserGetsTheirOwnToken(t *testing.T) {
+	const n = 3
+	issuer := newFakeIssuer(t, nil)
+	issuer.tokenOf = func(reference string) string { return newFakeIssuer(t, jwt.MapClaims{"sub": reference}).token }
+	users, r := newCookieUsersOf(t, issuer, n, http.MethodGet)
+	for turn := range 20 * n {
+		i := turn % n
+		for way, bring := range map[string]func(*http.Request, int){"cookies": users.byCookie, "a bearer token": users.byBearer} {
+			bring(r, i)
+			users.swap(t, r)
+			var got jwt.MapClaims
+			if _, _, err := jwt.NewParser().ParseUnverified(strings.TrimPrefix(r.Header[authorization][0], "Bearer "), &got); err != nil {
+				t.Fatal(err)
+			}
+			if want := strings.TrimPrefix(users.bearers[i][0], "Bearer "); got["sub"] != want {
+				t.Fatalf("turn %d, by %s: %s gets the token of %v", turn, way, want, got["sub"])
+			}
+		}
+	}
+}
+
 // cookieAndBearer returns one cached swap by cookies, and one by a bearer token, of a gateway with n browsers logged in.
 func cookieAndBearer(tb testing.TB, n int, method string) (cookie, bearer func(int)) {
 	users, r := newCookieUsers(tb, n, method)
@@ -71,7 +97,11 @@ type cookieUsers struct {
 
 // newCookieUsers logs n users in, in random order, and returns a request of theirs without a credential. All tokens are cached.
 func newCookieUsers(tb testing.TB, n int, method string) (*cookieUsers, *http.Request) {
-	users := &cookieUsers{issuer: &loginIssuer{fakeIssuer: newFakeIssuer(tb, nil), expiresIn: 300}}
+	return newCookieUsersOf(tb, newFakeIssuer(tb, nil), n, method)
+}
+
+func newCookieUsersOf(tb testing.TB, issuer *fakeIssuer, n int, method string) (*cookieUsers, *http.Request) {
+	users := &cookieUsers{issuer: &loginIssuer{fakeIssuer: issuer, expiresIn: 300}}
 	users.gateway = users.issuer.patientGateway(tb)
 	r := chromiumRequest(method)
 	order := make([]int, n)

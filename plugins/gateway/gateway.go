@@ -19,6 +19,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -198,8 +199,9 @@ func (g *Gateway) ServeAgent(w http.ResponseWriter, r *http.Request) (answered b
 // Authorize decides about r by its path and method. It does not change r. A panic on the way refuses.
 //
 // When the answer is cached it makes, together with Outcome.Apply, 1 allocation, by a bearer token as by cookies that came
-// before: the slice of the header. For a token that was not served lately (see phantomtoken.Config.MaxBytes) there are 3, with
-// BigCache's copies of the key and the entry, and once in four times a fourth, which makes it ready for the next time.
+// before, if the token is one of those that are ready to be served again (see phantomtoken.Config.MaxBytes): the slice of the
+// header. Otherwise there are 3, with BigCache's copies of the key and the entry, and once in four times a fourth, which makes
+// it ready.
 func (g *Gateway) Authorize(r *http.Request) (outcome Outcome) {
 	defer g.refusePanics(&outcome)
 	route, refusal := g.table.Match(r)
@@ -258,7 +260,7 @@ func (g *Gateway) swap(r *http.Request, route *policy.Route, outcome *Outcome) {
 	}
 	var token phantomtoken.Token
 	var err error
-	if ask := g.asks[route.Index()]; brought.Hash != nil {
+	if ask := g.asks[route.Index()]; brought.Hash != [sha256.Size]byte{} {
 		token, outcome.Cached, err = g.swapper.SwapHashed(r.Context(), brought.Reference, brought.Hash, ask, now)
 	} else {
 		token, outcome.Cached, err = g.swapper.Swap(r.Context(), brought.Reference, ask, now)
@@ -277,7 +279,7 @@ func (g *Gateway) swap(r *http.Request, route *policy.Route, outcome *Outcome) {
 	outcome.allowed, outcome.header = true, token.Header
 }
 
-// credential returns what r brings: a bearer token, which is a session of nothing but a reference, or cookies. With a
+// credential returns what r brings: a bearer token, put as a session of nothing but its reference, or cookies. With a
 // token handler a bearer token counts only where that is allowed, and then before any cookie: a foreign page cannot send
 // one. Any other Authorization header changes nothing.
 func (g *Gateway) credential(r *http.Request, route *policy.Route, now time.Time) (s tokenhandler.Session, _ *policy.Refusal) {

@@ -219,6 +219,7 @@ func TestCachedSwapAllocations(t *testing.T) {
 	without := filledSwap(t, 10, r)
 	with, heard := followedSwap(t, 10, r)
 	for name, swap := range map[string]func(int){"without a feed": without, "with one": with} {
+		warm(swap, 10)
 		if n := testing.AllocsPerRun(100, once(swap)); n > 1 {
 			t.Errorf("%s: %v allocations, want 1 at most", name, n)
 		}

@@ -41,6 +41,7 @@ type fakeIssuer struct {
 	asked       atomic.Int32
 	followed    http.Header                    // stands in the answers beside the JWT
 	answer      func() (*http.Response, error) // instead of the JWT
+	tokenOf     func(reference string) string  // instead of token
 }
 
 // rsaKey is every fakeIssuer's: making one takes longer than most tests.
@@ -81,6 +82,9 @@ func (i *fakeIssuer) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	contentType, body := "application/jwt", i.token
+	if r.Method == http.MethodPost && i.tokenOf != nil {
+		body = i.tokenOf(r.PostFormValue("token"))
+	}
 	if r.Method == http.MethodGet {
 		contentType, body = "application/json", i.keys
 	}

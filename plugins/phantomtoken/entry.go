@@ -31,7 +31,7 @@ func (k *key) name() string { return unsafe.String(&k[0], len(k)) }
 // keyHasher spreads keys, which are hashes already.
 type keyHasher struct{}
 
-// Sum64 returns anything but 0, by which BigCache (3.1.0) marks what was deleted: when an entry with that hash has had to
+// Sum64 never returns 0, by which BigCache (3.1.0) marks what was deleted: when an entry with that hash has had to
 // make room, putting it again may panic, or write into another's.
 func (keyHasher) Sum64(name string) uint64 {
 	if len(name) != len(key{}) {

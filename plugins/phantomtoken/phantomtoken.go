@@ -245,13 +245,13 @@ func (s *Swapper) Swap(ctx context.Context, reference string, ask *Ask, now time
 	if !s.references.fit(len(reference)) {
 		return Token{}, true, ErrInactive
 	}
-	hash := hashOf(reference)
-	return s.SwapHashed(ctx, reference, &hash, ask, now)
+	return s.SwapHashed(ctx, reference, hashOf(reference), ask, now)
 }
 
-// SwapHashed is Swap for who has the SHA-256 of reference at hand. It must be that: the cached token is found by it alone.
-func (s *Swapper) SwapHashed(ctx context.Context, reference string, hash *[sha256.Size]byte, ask *Ask, now time.Time) (token Token, cached bool, err error) {
-	k := keyOf(hash, ask)
+// SwapHashed is Swap for a caller that has the SHA-256 of reference at hand. It must be that: the cached token is found by
+// it alone.
+func (s *Swapper) SwapHashed(ctx context.Context, reference string, hash [sha256.Size]byte, ask *Ask, now time.Time) (token Token, cached bool, err error) {
+	k := keyOf(&hash, ask)
 	if s.fresh(ask, now) {
 		if token, ok := s.store.get(&k, now.UnixMilli()); ok {
 			return token, true, nil

@@ -10,10 +10,10 @@ import (
 type recent []slot
 
 type slot struct {
-	// hash is that of the key whose entry stands here, as far as is known. It keeps one who has another key from looking at
+	// hash is that of the key whose entry stands here, as a rule. It keeps one who has another key from looking at
 	// the entry, which is seldom in the processor's cache; it decides nothing else.
-	hash   atomic.Uint64
-	latest atomic.Pointer[entry] // nil at first
+	hash atomic.Uint64
+	kept atomic.Pointer[entry] // nil at first
 }
 
 const (
@@ -37,13 +37,13 @@ func (r recent) of(k *key) (s *slot, hash uint64) {
 	return &r[hash&uint64(len(r)-1)], hash
 }
 
-// keep leaves here what BigCache had, if what is here is still known, which was here before BigCache was asked. Otherwise
-// somebody has put an entry since, perhaps a newer one of the same key.
-func (s *slot) keep(e entry, hash uint64, known *entry) {
-	if s.latest.CompareAndSwap(known, &e) {
+// keep leaves e here, which BigCache had, if what is here is still what was seen before BigCache was asked. Otherwise an
+// entry was put since, perhaps a newer one of the same key, or another was kept.
+func (s *slot) keep(e entry, hash uint64, seen *entry) {
+	if s.kept.CompareAndSwap(seen, &e) {
 		s.hash.Store(hash)
 	}
 }
 
-// clear leaves nothing here. It is a new nothing each time, for keep to see.
-func (s *slot) clear() { s.latest.Store(&entry{}) }
+// clear leaves an empty entry here, a new one each time, so that keep sees the difference.
+func (s *slot) clear() { s.kept.Store(&entry{}) }

@@ -57,15 +57,15 @@ func newStore(maxBytes int64, maxAge time.Duration) (*store, error) {
 // It makes 1 allocation for one that is recent. For one that only BigCache has it makes 3, and a fourth if it is chosen.
 func (st *store) get(k *key, now int64) (Token, bool) {
 	s, hash := st.recent.of(k)
-	known := s.latest.Load()
-	if s.hash.Load() == hash && known != nil && known.key == *k && st.serves(known, now) {
-		return known.token(), true
+	seen := s.kept.Load()
+	if s.hash.Load() == hash && seen != nil && seen.key == *k && st.serves(seen, now) {
+		return seen.token(), true
 	}
-	return st.find(k, now, s, hash, known)
+	return st.find(k, now, s, hash, seen)
 }
 
-// find is get where the slot s had only known.
-func (st *store) find(k *key, now int64, s *slot, hash uint64, known *entry) (Token, bool) {
+// find asks BigCache; seen is what stood in k's slot s before.
+func (st *store) find(k *key, now int64, s *slot, hash uint64, seen *entry) (Token, bool) {
 	hit := &struct { // one allocation for both
 		key    key
 		header [1]string
@@ -79,7 +79,7 @@ func (st *store) find(k *key, now int64, s *slot, hash uint64, known *entry) (To
 		return Token{}, false
 	}
 	if len(packed) <= recentLargest && st.chosen() {
-		s.keep(found, hash, known)
+		s.keep(found, hash, seen)
 	}
 	hit.header[0] = found.header
 	return Token{Header: hit.header[:], Facts: found.facts}, true
@@ -90,12 +90,8 @@ func (st *store) serves(e *entry, now int64) bool {
 	return now < e.until && (st.feed == nil || st.feed.Holds(e.on.position, e.on.reaches))
 }
 
-// knew tells whether there is an entry of k, still served or not: the issuer said yes a moment ago.
+// knew tells whether BigCache has an entry of k, still served or not: the issuer said yes a moment ago.
 func (st *store) knew(k key) bool {
-	s, _ := st.recent.of(&k)
-	if known := s.latest.Load(); known != nil && known.key == k {
-		return true
-	}
 	_, err := st.cache.Get(k.name())
 	return err == nil
 }
@@ -107,8 +103,8 @@ func (st *store) put(e *entry) error {
 		return err
 	}
 	err = st.cache.Set(e.key.name(), packed)
-	// After BigCache: whoever found the entry before there has brought it here by now, or cannot any more, since what was
-	// here when he asked is gone.
+	// Only after Set: whoever got the old entry from BigCache either kept it before this, which removes it, or fails to
+	// keep it, since the slot has changed.
 	s, _ := st.recent.of(&e.key)
 	s.clear()
 	return err

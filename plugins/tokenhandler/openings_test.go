@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // known counts what is remembered.
@@ -173,23 +174,32 @@ func TestKnownCookieIsRenewed(t *testing.T) {
 	}
 }
 
+// TestOpeningsTakeFewBytes: all that is remembered is below 32 MiB.
+func TestOpeningsTakeFewBytes(t *testing.T) {
+	const longest = longestOpening + longestOpening*3/4 // a value, and what it opened to
+	if all := openingSets * openingWays * (int(unsafe.Sizeof(opening{})) + longest); all > 32<<20 {
+		t.Errorf("%d bytes", all)
+	}
+}
+
 // TestHashIsOfTheReference: the cached token is found by it alone.
 func TestHashIsOfTheReference(t *testing.T) {
 	w := newWalk(t)
 	b := w.loggedIn()
+	var unknown [sha256.Size]byte
 	open := func() Session {
 		t.Helper()
 		s, refusal := w.handler.Open(b.request(http.MethodGet, "/api/orders", ""), w.clock.Now())
 		if refusal != nil {
 			t.Fatal(refusal)
 		}
-		if s.Hash != nil && *s.Hash != sha256.Sum256([]byte(s.Reference)) {
+		if s.Hash != unknown && s.Hash != sha256.Sum256([]byte(s.Reference)) {
 			t.Errorf("that of %s is another's", s.Reference)
 		}
 		return s
 	}
 	first := open()
-	if again := open(); first.Hash == nil || again.Hash == nil || again.Reference != first.Reference {
+	if again := open(); first.Hash == unknown || again.Hash == unknown || again.Reference != first.Reference {
 		t.Errorf("%+v, then %+v", first, again)
 	}
 	w.clock.advance(280 * time.Second)

@@ -15,8 +15,8 @@ type Session struct {
 	// Reference is the opaque access reference, for package phantomtoken. It was sealed here, which does not say that
 	// the issuer still honours it.
 	Reference string
-	// Hash is the SHA-256 of Reference if that is known already, and nil otherwise.
-	Hash *[sha256.Size]byte
+	// Hash is the SHA-256 of Reference. It is zero where that was not computed yet.
+	Hash [sha256.Size]byte
 	// Asked tells that the issuer was asked for a new reference, which takes its time.
 	Asked bool
 	// Response goes with the answer, also with a refusal, whoever makes it.
@@ -62,7 +62,7 @@ func (h *Handler) open(r *http.Request, s *Session, now int64) error {
 	case err != nil:
 		return err
 	case now < o.access.renew:
-		s.Reference, s.Hash = o.access.reference, &o.hash
+		s.Reference, s.Hash = o.access.reference, o.hash
 		return nil
 	}
 	s.Asked = true

@@ -76,7 +76,7 @@ var random = []struct {
 	{"access reference", regexp.MustCompile(`pgat_\w{49}`)},
 	{"refresh reference", regexp.MustCompile(`pgrt_\w{49}`)},
 	{"hash", regexp.MustCompile(`"at_hash":"[\w-]{22}"`)},
-	{"code", regexp.MustCompile(`^[\w-]{43}$`)}, // no \b: one in 32 begins or ends with "-", which \b does not count to a word
+	{"code", regexp.MustCompile(`^[\w-]{43}$`)}, // a form value by itself. No \b: one in 32 begins or ends with "-", which is no part of a word
 	{"key of a reach", regexp.MustCompile(`[\w-]{22}=`)},
 	{"epoch", regexp.MustCompile(`\b[0-9a-f]{32}\b`)},
 	{"id", regexp.MustCompile(`\b[A-Z2-7]{26}\b`)},
