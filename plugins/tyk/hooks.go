@@ -24,8 +24,8 @@ type hook func(w http.ResponseWriter, r *http.Request, a *api) (p passed, ok boo
 
 // guard runs one hook. What panics refuses: Tyk would drop the connection, and up to 5.8.15 answer an empty 200.
 //
-// A request whose token is ready to be served again costs pre 1 allocation (of the core's Authorize), and auth 5; 3 more each where a later
-// hook or API is to know of it.
+// A request whose token is ready to be served again costs pre 1 allocation (of the core's Authorize), and auth 5; 3 more each
+// where a later hook or API is to know of it.
 func (h *hooks) guard(w http.ResponseWriter, r *http.Request, hook hook) {
 	answered, csrf := true, ""
 	defer func() {
