@@ -241,6 +241,7 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
+// keyFor names the answer to reference and ask.
 func keyFor(reference string, ask *Ask) key {
 	hash := hashOf(reference)
 	return keyOf(&hash, ask)

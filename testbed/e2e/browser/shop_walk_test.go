@@ -135,8 +135,8 @@ func flags(c *network.Cookie) network.Cookie {
 	return shown
 }
 
-// TestTwoTabsRefresh lets two tabs renew the session at once, with one refresh token between them. Neither is thrown out. That they did use the same one is seen at the issuer, where both together
-// made one new access token, not one each.
+// TestTwoTabsRefresh lets two tabs renew the session at once, with one refresh token between them. Neither is thrown out.
+// That they did use the same one is seen at the issuer, where both together made one new access token, not one each.
 func TestTwoTabsRefresh(t *testing.T) {
 	s := theShop(t)
 	browser, one, two := s.twoTabs(t)
@@ -161,8 +161,8 @@ func TestTwoTabsRefresh(t *testing.T) {
 	}
 }
 
-// TestTwoTabsRefreshApart: the issuer has answered the first tab before the second one begins, so no gateway can join the two. The
-// first tab's answer comes late, and so the browser still has the old cookies. Neither tab is thrown out here either.
+// TestTwoTabsRefreshApart: the issuer has answered the first tab before the second one begins, so no gateway can join the
+// two. The first tab's answer comes late, and so the browser still has the old cookies. Neither tab is thrown out here either.
 func TestTwoTabsRefreshApart(t *testing.T) {
 	s := theShop(t)
 	_, one, two := s.twoTabs(t)
