@@ -27,7 +27,7 @@ func TestShort(t *testing.T) {
 	t.Run("control: gateways that do without the feed", func(t *testing.T) { withoutFeed(t, *l) })
 	t.Run("control: gateways that get no new keys", func(t *testing.T) { withOldKeys(t, l) })
 	t.Run("control: a backup that is not told", func(t *testing.T) { backupNotTold(t, l) })
-	nothingLeft(t, "toxiproxy/v2.(*Proxy)") // a gateway's way to the issuer that is still served
+	nothingLeft(t, nil, "toxiproxy/v2.(*Proxy)") // a gateway's way to the issuer that is still served
 }
 
 // promises holds what is promised whatever happens: no request passes later than the bound, no living token is refused, no answered

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
@@ -73,6 +74,7 @@ func vanished(t *testing.T, conn net.Conn) {
 
 // TestWire: what befalls a wire befalls the connections that there are and those to come, and ends when it is mended.
 func TestWire(t *testing.T) {
+	running := goroutines()
 	w, err := newWire(anyPort, echoes(t))
 	if err != nil {
 		t.Fatal(err)
@@ -86,22 +88,25 @@ func TestWire(t *testing.T) {
 	}
 	say(t, before, "late")
 	hears(t, before, "late")
+	silent := dial(t, w)
+	say(t, silent, "whole")
+	hears(t, silent, "whole")
 
 	if err := w.cut(); err != nil {
 		t.Fatal(err)
 	}
-	say(t, before, "vanishes")
-	during := dial(t, w)
-	say(t, during, "vanishes")
-	// That it has no more to say is all that goes through.
-	if err := during.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
+	for _, conn := range []net.Conn{before, dial(t, w)} {
+		say(t, conn, "vanishes")
+		// That it has no more to say is all that goes through.
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		vanished(t, conn)
 	}
-	vanished(t, during)
 	if err := w.mend(); err != nil {
 		t.Fatal(err)
 	}
-	vanished(t, before)
+	vanished(t, silent)
 
 	before = dial(t, w)
 	say(t, before, "whole")
@@ -125,24 +130,40 @@ func TestWire(t *testing.T) {
 	if err := w.close(); err != nil {
 		t.Fatal(err)
 	}
-	nothingLeft(t, "toxiproxy")
+	nothingLeft(t, running, "toxiproxy")
 }
 
-// nothingLeft waits until no goroutine is in what is named so.
-func nothingLeft(t *testing.T, name string) {
+// nothingLeft waits until no goroutine is in what is named so, except those that ran before. A test that looks at the whole of
+// toxiproxy has to except them: a connection that ends while bytes are on their way through it may leave a goroutine that holds
+// them for ever (toxiproxy v2.12.0, ToxicLink), and other tests' connections do.
+func nothingLeft(t *testing.T, before map[string]string, name string) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for limit := time.After(patience); ; {
-		stacks := make([]byte, 8<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		if !bytes.Contains(stacks, []byte(name)) {
+		left := goroutines()
+		maps.DeleteFunc(left, func(number, stack string) bool {
+			return before[number] != "" || !strings.Contains(stack, name)
+		})
+		if len(left) == 0 {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("these are left:\n%s", stacks)
+			t.Fatalf("these are left: %v", left)
 		}
 	}
+}
+
+// goroutines are the stacks of those that run, by their numbers.
+func goroutines() map[string]string {
+	stacks := make([]byte, 8<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	all := make(map[string]string)
+	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+		number, _, _ := strings.Cut(stack, " [") // goroutine 7 [chan send]:
+		all[number] = stack
+	}
+	return all
 }
