@@ -435,7 +435,8 @@ func TestAStreamThatIsGone(t *testing.T) {
 
 // TestSilenceEndsAPoll: one that is not answered in time is a failure.
 func TestSilenceEndsAPoll(t *testing.T) {
-	s := newScripted(t, func(c *Config) { c.PollTimeout = 10 * time.Millisecond })
+	// Within the timeout the making of a stream has to be over too, once it is answered.
+	s := newScripted(t, func(c *Config) { c.PollTimeout = 500 * time.Millisecond })
 	s.next() // not even the making of a stream is answered
 	s.created("st")
 	first, _ := s.polled()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -65,8 +66,7 @@ func NewIssuer(t testing.TB) *Issuer {
 	i := &Issuer{tokens: map[string]*Token{}, arrived: make(chan struct{}),
 		agent: agentSide{codes: map[string]loginRequest{}, refresh: map[string]bool{}}, feed: newFeedSide(), signals: newSignalSide()}
 	i.keys.rotate()
-	i.addr = "127.0.0.1:0"
-	i.Up(t)
+	i.serve(listenAside(t))
 	i.URL = "http://" + i.addr
 	t.Cleanup(i.Down)
 	return i
@@ -91,6 +91,25 @@ func (i *Issuer) Up(t testing.TB) {
 	if err != nil {
 		t.Fatalf("issuer: %v", err)
 	}
+	i.serve(listener)
+}
+
+// listenAside listens below the ports that systems give to those who ask for
+// any, or nobody could be sure to get his back after Down.
+func listenAside(t testing.TB) net.Listener {
+	t.Helper()
+	var err error
+	for range 100 {
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20000+rand.IntN(12768))); err == nil {
+			return listener
+		}
+	}
+	t.Fatalf("issuer: %v", err)
+	return nil
+}
+
+func (i *Issuer) serve(listener net.Listener) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /oauth/introspect", i.introspect)
 	mux.HandleFunc("GET /oauth/jwks", i.jwks)

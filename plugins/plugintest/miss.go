@@ -59,6 +59,7 @@ func coalesced(w *Walk) {
 	hold := make(chan struct{})
 	w.Issuer.Behave(Behaviour{Hold: hold})
 	reference := w.Issuer.GrantScopes("eventcatalog.read")
+	start := time.Now()
 	statuses := w.sendMany(100, reference)
 	w.eventually("the issuer is asked", func() bool { return w.Issuer.AskedAbout(reference) > 0 })
 	close(hold)
@@ -67,8 +68,14 @@ func coalesced(w *Walk) {
 			w.T.Fatalf("one of the requests was answered %d", status)
 		}
 	}
-	if n := w.Issuer.AskedAbout(reference); n != 1 {
-		w.T.Errorf("100 requests at once made %d introspections; want 1", n)
+	// With up to 10 % of jitter an answer serves for 900 ms from when it was asked for. Who comes later, on a machine that takes as
+	// long to send them all, asks again.
+	most := 1
+	if !w.Issuer.FeedHeard() {
+		most += int(time.Since(start) / (900 * time.Millisecond))
+	}
+	if n := w.Issuer.AskedAbout(reference); n < 1 || n > most {
+		w.T.Errorf("100 requests at once made %d introspections; want 1, or one each 900 ms", n)
 	}
 }
 
