@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
+
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 )
 
 // Options move the demo. The zero value is the demo that the README speaks of.
@@ -63,10 +65,14 @@ type plan struct {
 
 // plan checks the addresses, all of them, and takes free ports where port 0 is asked for.
 func (o Options) plan() (plan, error) {
+	free, err := freeaddress.Find(5) // for the parts, and for the issuer behind Caddy: all at once, or two might be the same
+	if err != nil {
+		return plan{}, err
+	}
 	p := plan{scheme: "http"}
 	var errs []error
 	used, same := map[address]bool{}, false
-	for _, part := range []struct {
+	for i, part := range []struct {
 		variable, value, fallback string
 		to                        *address
 	}{
@@ -78,9 +84,12 @@ func (o Options) plan() (plan, error) {
 		if part.value == "" {
 			part.value = part.fallback
 		}
-		var err error
-		if *part.to, err = parseAddress(part.value); err == nil {
-			*part.to, err = part.to.free()
+		own, err := parseAddress(part.value)
+		if err == nil && own.port == "0" {
+			_, own.port, err = net.SplitHostPort(free[i])
+		}
+		if err == nil {
+			*part.to, err = own, own.check()
 		}
 		if err != nil { // then there is no address to compare
 			errs = append(errs, fmt.Errorf("%s=%s: %w", part.variable, part.value, err))
@@ -95,8 +104,7 @@ func (o Options) plan() (plan, error) {
 	p.issuerListen = p.issuer
 	if o.TLS {
 		p.scheme = "https"
-		var err error
-		p.issuerListen, err = address{"127.0.0.1", "0"}.free()
+		p.issuerListen, err = parseAddress(free[4])
 		errs = append(errs, err)
 	}
 	return p, errors.Join(errs...)
@@ -118,17 +126,16 @@ func parseAddress(value string) (address, error) {
 	return address{host, port}, nil
 }
 
-// free finds out whether the address can be listened on, and which port it is.
-func (a address) free() (address, error) {
+// check finds out whether the address can be listened on.
+func (a address) check() error {
 	listener, err := net.Listen("tcp", a.String())
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return address{}, errors.New("the address is in use; end what listens there, or set the variable to another one, such as localhost:18080")
+		return errors.New("the address is in use; end what listens there, or set the variable to another one, such as localhost:18080")
 	}
 	if err != nil {
-		return address{}, fmt.Errorf("cannot listen there: %w", err)
+		return fmt.Errorf("cannot listen there: %w", err)
 	}
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return address{a.host, port}, errors.Join(err, listener.Close())
+	return listener.Close()
 }
 
 // settings are what issuer.yaml and the Caddyfile take from the demo.

@@ -4,6 +4,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 )
 
 const differ = "must differ"
@@ -15,10 +17,11 @@ func TestFaultyAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, err := address{"127.0.0.1", "0"}.free()
+	found, err := freeaddress.Find(1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	free := found[0]
 	for name, c := range map[string]struct {
 		options Options
 		faults  []string // each a part of one line
@@ -29,8 +32,8 @@ func TestFaultyAddresses(t *testing.T) {
 			"ISSUER_ADDR=192.0.2.1:80: this is not a loopback address",
 			"ADMIN_ADDR=" + taken.Addr().String() + ": the address is in use",
 		}},
-		"two the same":                   {Options{GatewayAddr: free.String(), AdminAddr: free.String()}, []string{differ}},
-		"two the same, and a faulty one": {Options{GatewayAddr: free.String(), IssuerAddr: "x", AdminAddr: free.String()}, []string{"ISSUER_ADDR=x: ", differ}},
+		"two the same":                   {Options{GatewayAddr: free, AdminAddr: free}, []string{differ}},
+		"two the same, and a faulty one": {Options{GatewayAddr: free, IssuerAddr: "x", AdminAddr: free}, []string{"ISSUER_ADDR=x: ", differ}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, addr := range []*string{&c.options.GatewayAddr, &c.options.IssuerAddr, &c.options.AdminAddr, &c.options.DiscountAddr} {

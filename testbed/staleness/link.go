@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 )
 
 // link is the way of one gateway to the issuer. What befalls connections befalls its wires. What befalls single answers, which no
@@ -25,11 +27,15 @@ type link struct {
 
 // newLink makes the link of a gateway in this process, which alone can have its polls take a wire of their own.
 func newLink(i *issuer) (l *link, err error) {
-	l = &link{}
-	if l.feed, err = newWire(anyPort, i.addr); err != nil {
+	free, err := freeaddress.Find(2) // which nobody is given while a wire refuses
+	if err != nil {
 		return nil, err
 	}
-	if l.other, err = newWire(anyPort, i.addr); err != nil {
+	l = &link{}
+	if l.feed, err = newWire(free[0], i.addr); err != nil {
+		return nil, err
+	}
+	if l.other, err = newWire(free[1], i.addr); err != nil {
 		return nil, errors.Join(err, l.feed.close())
 	}
 	return l, nil

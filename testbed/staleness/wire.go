@@ -21,8 +21,6 @@ type wire struct {
 	http    *http.Transport // goes over it, whatever the request's address
 }
 
-const anyPort = "127.0.0.1:0"
-
 func newWire(from, to string) (*wire, error) {
 	// The proxy's own API is not served. What it would log is what it is told to do.
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())

@@ -75,7 +75,7 @@ func vanished(t *testing.T, conn net.Conn) {
 // TestWire: what befalls a wire befalls the connections that there are and those to come, and ends when it is mended.
 func TestWire(t *testing.T) {
 	running := goroutines()
-	w, err := newWire(anyPort, echoes(t))
+	w, err := newWire("127.0.0.1:0", echoes(t))
 	if err != nil {
 		t.Fatal(err)
 	}
