@@ -132,21 +132,36 @@ func (c *crowd) race(w *worker) {
 	running.Wait()
 }
 
-// raceForMany has one revocation, the last of all, end many new tokens while they are being sent through all gateways for the first
-// time: some answers are overtaken, and no later event has a gateway look at them again.
+// raceForMany has one revocation, the last of all, end many new tokens that are being sent through all gateways for the first time:
+// every gateway has the issuer's answers come when it has heard of the revocation, and no later event has it look at them again.
 func (c *crowd) raceForMany(w *worker) {
+	const many = 20
+	operator := w.operator()
+	var release []func()
+	for _, r := range c.replicas {
+		release = append(release, r.line.holdBack())
+	}
 	var running sync.WaitGroup
-	for range 20 {
+	for range many {
 		made := w.machine()
 		if made.name == "" {
-			w.t.Error("a machine was given no token, though nothing is revoked any more")
-			continue
+			w.t.Fatal("a machine was given no token, though nothing is revoked any more")
 		}
 		for n := range replicas {
 			running.Go(func() { c.call(w.t, w.id, made, n, false) })
 		}
 	}
-	w.end("client job", `{"client":"job"}`)
+	for _, r := range c.replicas {
+		eventually(w.t, "the issuer has answered a gateway about all", func() bool { return r.line.holds() >= many })
+	}
+	id := w.endAs(operator, "client job", `{"client":"job"}`)
+	eventually(w.t, "all gateways have applied the revocation", func() bool {
+		applied, _ := w.world.Operate(w.t, operator, http.MethodGet, "/admin/v1/revocations/"+id, "").Members["applied"].([]any)
+		return len(applied) >= replicas
+	})
+	for _, do := range release {
+		do()
+	}
 	running.Wait()
 }
 

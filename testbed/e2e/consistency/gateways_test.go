@@ -89,8 +89,30 @@ type line struct {
 	network *http.Transport
 	quick   atomic.Bool // nothing comes late
 
-	mu  sync.Mutex
-	cut chan struct{} // nothing of the feed comes back until it is closed
+	mu   sync.Mutex
+	cut  chan struct{} // nothing of the feed comes back until it is closed
+	hold chan struct{} // no answer of an introspection comes before it is closed
+	held int           // how many have been kept back for it
+}
+
+// holdBack keeps the answers of introspections back, which the issuer has given, until release is called.
+func (l *line) holdBack() (release func()) {
+	hold := make(chan struct{})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hold, l.held = hold, 0
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.hold = nil
+		close(hold)
+	}
+}
+
+func (l *line) holds() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
 }
 
 // cutOff silences the feed until heal is called.
@@ -114,11 +136,16 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	var late <-chan time.Time
-	if strings.HasSuffix(r.URL.Path, "/introspect") && !l.quick.Load() {
-		late = time.After(rand.N(slowest))
-	}
+	var hold chan struct{}
 	l.mu.Lock()
 	cut := l.cut
+	if strings.HasSuffix(r.URL.Path, "/introspect") {
+		if hold = l.hold; hold != nil {
+			l.held++
+		} else if !l.quick.Load() {
+			late = time.After(rand.N(slowest))
+		}
+	}
 	l.mu.Unlock()
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/poll") && cut != nil:
@@ -129,9 +156,10 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
-	case late != nil:
+	case late != nil || hold != nil:
 		select {
 		case <-late:
+		case <-hold:
 		case <-r.Context().Done():
 			_ = resp.Body.Close() // nobody waits for it any more
 			return nil, r.Context().Err()

@@ -225,15 +225,24 @@ func (w *worker) family() (reach, target string) {
 }
 
 // end has an operator revoke.
-func (w *worker) end(reach, target string) {
-	operator := w.world.Post(w.t, "/oauth/token", rptest.Operator(), rptest.Form("grant_type", "client_credentials")).Text("access_token")
+func (w *worker) end(reach, target string) { w.endAs(w.operator(), reach, target) }
+
+// operator gives an operator's token.
+func (w *worker) operator() string {
+	return w.world.Post(w.t, "/oauth/token", rptest.Operator(), rptest.Form("grant_type", "client_credentials")).Text("access_token")
+}
+
+// endAs has the operator who has this token revoke.
+func (w *worker) endAs(operator, reach, target string) (id string) {
 	w.observe(w.id, input{kind: "revoke", reach: reach}, func() output {
 		reply := w.world.Operate(w.t, operator, http.MethodPost, "/admin/v1/revocations", target)
 		if reply.Status != http.StatusOK && reply.Status != http.StatusUnauthorized { // everything: the operator's token too
 			w.t.Errorf("revoking %s: %d %s", reach, reply.Status, reply.Body)
 		}
+		id = reply.Text("id")
 		return output{ok: reply.Status == http.StatusOK}
 	})
+	return id
 }
 
 func (w *worker) choose(picked token) (reach, target string) {
