@@ -18,7 +18,8 @@ import (
 const (
 	maxPageBytes = 1 << 20
 	// maxPages is how many pages a login may show before something is going round in circles.
-	maxPages = 6
+	// Each revocation that comes between adds two.
+	maxPages = 20
 )
 
 // Browser keeps one person's cookies.

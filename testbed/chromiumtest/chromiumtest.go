@@ -52,8 +52,9 @@ func Binary(t *testing.T) string {
 func Start(t *testing.T) context.Context {
 	t.Helper()
 	binary := Binary(t)
-	// No sandbox: a container's root has none, and the pages are our own.
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(binary), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+	// No sandbox: a container's root has none, and the pages are our own. The profile is chromedp's to make, since it removes it
+	// when Chromium's children, which may outlive it and write there, are gone too.
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(binary), chromedp.NoSandbox,
 		chromedp.Flag("enable-blink-features", "ComputedAccessibilityInfo")) // Element.computedName
 	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, end := chromedp.NewContext(allocator)

@@ -109,6 +109,16 @@ func (c *client) operate(operator, body string) error {
 	return c.do(req, nil)
 }
 
+// list has the issuer list what is alive, on the connection of operate.
+func (c *client) list(operator string) error {
+	req, err := http.NewRequest(http.MethodGet, c.admin+"/admin/v1/tokens?client=batch", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+operator)
+	return c.do(req, nil)
+}
+
 func (c *client) active(reference string) (bool, error) {
 	var answer struct {
 		Active bool `json:"active"`

@@ -69,10 +69,11 @@ func (f *field) close() error {
 	return errors.Join(append(errs, f.issuer.close())...)
 }
 
-// ready waits until every gateway serves this reference, and the living one, from its cache.
+// ready waits until every gateway serves this reference, and the living one, from its cache. The first one, which something is
+// about to happen to, is the last to be asked: it has just heard the feed then.
 func (f *field) ready(ctx context.Context, reference string) error {
 	var errs []error
-	for _, r := range f.replicas {
+	for _, r := range slices.Backward(f.replicas) {
 		errs = append(errs, r.caches(ctx, reference), r.caches(ctx, f.living))
 	}
 	return errors.Join(errs...)

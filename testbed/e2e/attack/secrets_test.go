@@ -37,7 +37,7 @@ func (j *journal) String() string {
 // wrong names, in wrong places), and then looks for them in the log at its most talkative, and in the database's files.
 func TestSecretsStayWhereTheyAre(t *testing.T) {
 	log := &journal{}
-	w := rptest.New(t, rptest.Options{Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	w := rptest.New(t, rptest.Options{Clock: rptest.NewClock(), Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	client, jar := jarOf(t, w)
 	plain := w.HTTP
 	canaries := map[string]string{"alice's password": rptest.Password("alice"), "web's secret": rptest.Web().Secret, "job's secret": rptest.Job().Secret}

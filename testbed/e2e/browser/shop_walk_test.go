@@ -143,7 +143,7 @@ func TestTwoTabsRefresh(t *testing.T) {
 	for range 2 {
 		before := s.alive(t, "alice")
 		// Both begin when they hear of it, so that neither waits for the other's answer.
-		go_ := `new Promise((done) => { const c = new BroadcastChannel("test-go"); c.onmessage = () => { ` + renewal + `.then(done, (e) => done("failed: " + e.message)); }; c.postMessage("listening"); })`
+		go_ := `new Promise((done) => { const c = new BroadcastChannel("test-go"); c.onmessage = (e) => { if (e.data !== "go") return; c.close(); ` + renewal + `.then(done, (e) => done("failed: " + e.message)); }; c.postMessage("listening"); })`
 		results := make(chan string, 2)
 		ready := open(t, browser, phone, "light", s.url+"/shop/mark.svg")
 		ready.Eval(`(window.heard = 0, window.c = new BroadcastChannel("test-go"), window.c.onmessage = () => { window.heard++; window.told?.(); }, 0)`)
@@ -166,7 +166,7 @@ func TestTwoTabsRefresh(t *testing.T) {
 func TestTwoTabsRefreshApart(t *testing.T) {
 	s := theShop(t)
 	_, one, two := s.twoTabs(t)
-	const late = 6 * time.Second
+	const late = 10 * time.Second
 	one.lag(late)
 	before := s.alive(t, "alice")
 	first := make(chan string, 1)

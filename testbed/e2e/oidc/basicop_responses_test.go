@@ -120,7 +120,11 @@ func userinfoModule(ask func(t *testing.T, p *provider, access string) rptest.Re
 		if reply.Status != http.StatusOK || reply.Text("sub") != id.Subject || len(reply.Members) != 1 || reply.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%d %s", reply.Status, reply.Body)
 		}
-		refused := ask(t, p, tokens.Access[:53]+"x")
+		other := "x" // than the last letter is, which may be this one
+		if strings.HasSuffix(tokens.Access, other) {
+			other = "y"
+		}
+		refused := ask(t, p, tokens.Access[:53]+other)
 		refused.Refused(t, http.StatusUnauthorized, "invalid_token")
 		if challenge := refused.Header.Get("WWW-Authenticate"); !strings.HasPrefix(challenge, `Bearer error="invalid_token"`) {
 			t.Errorf("challenge %q", challenge)
