@@ -18,14 +18,14 @@ const reloads = 100
 
 // TestReloads: what a config held has ended when the next has taken over.
 func TestReloads(t *testing.T) {
-	if left, stacks := goroutinesLeft(t, server{handler: "phantom_token"}, time.Minute); left > 0 {
+	if left, stacks := goroutinesLeft(t, server{handler: "phantom_token"}, 20*time.Second); left > 0 {
 		t.Errorf("%d reloads left %d goroutines:\n%s", reloads, left, stacks)
 	}
 }
 
 // TestReloadsEndTheFeed: nor does a config leave anything of the feed it heard, at the issuer either.
 func TestReloadsEndTheFeed(t *testing.T) {
-	if left, stacks := goroutinesLeft(t, server{handler: "phantom_token", hears: true}, time.Minute); left > 0 {
+	if left, stacks := goroutinesLeft(t, server{handler: "phantom_token", hears: true}, 20*time.Second); left > 0 {
 		t.Errorf("%d reloads left %d goroutines:\n%s", reloads, left, stacks)
 	}
 }
@@ -80,8 +80,12 @@ func goroutinesLeft(t *testing.T, s server, patience time.Duration) (left int, s
 	w := walk(t, s)
 	pass := func() { w.Passed(w.Get(plugintest.Events, w.Issuer.GrantScopes("eventcatalog.read"))) }
 	pass()
-	for s.hears && !w.Issuer.FeedHeard() { // or what it takes to hear would be too many later
-		runtime.Gosched()
+	for late := time.After(time.Minute); s.hears && !w.Issuer.FeedHeard(); runtime.Gosched() { // or what hears would be too many later
+		select {
+		case <-late:
+			t.Fatal("the gateway never heard the feed")
+		default:
+		}
 	}
 	before, _ := goroutines()
 	for range reloads {

@@ -15,15 +15,16 @@ import (
 	"golang.org/x/net/html"
 )
 
-const (
-	maxPageBytes = 1 << 20
-	// maxPages is how many pages a login may show before something is going round in circles.
-	// Each revocation that comes between adds two.
-	maxPages = 20
-)
+const maxPageBytes = 1 << 20
 
 // Browser keeps one person's cookies.
-type Browser struct{ client *http.Client }
+type Browser struct {
+	// MaxPages is how many pages a login may show before something is going round in circles: 6, or more where somebody revokes
+	// meanwhile, which may have two of them come again.
+	MaxPages int
+
+	client *http.Client
+}
 
 // New makes a browser without cookies. A nil transport is http.DefaultTransport.
 func New(transport http.RoundTripper) (*Browser, error) {
@@ -31,7 +32,7 @@ func New(transport http.RoundTripper) (*Browser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Browser{&http.Client{Transport: transport, Jar: jar}}, nil
+	return &Browser{MaxPages: 6, client: &http.Client{Transport: transport, Jar: jar}}, nil
 }
 
 // Page is where redirects have led.
@@ -95,7 +96,7 @@ func (b *Browser) Submit(ctx context.Context, page *Page, values map[string]stri
 // page on which that ends.
 func (b *Browser) LogIn(ctx context.Context, address, login, password string) (*Page, error) {
 	page, err := b.Open(ctx, address)
-	for range maxPages {
+	for range b.MaxPages {
 		switch {
 		case err != nil || page.Form == nil:
 			return page, err

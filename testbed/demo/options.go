@@ -89,7 +89,7 @@ func (o Options) plan() (plan, error) {
 			_, own.port, err = net.SplitHostPort(free[i])
 		}
 		if err == nil {
-			*part.to, err = own, own.check()
+			*part.to, err = own.listen()
 		}
 		if err != nil { // then there is no address to compare
 			errs = append(errs, fmt.Errorf("%s=%s: %w", part.variable, part.value, err))
@@ -126,16 +126,17 @@ func parseAddress(value string) (address, error) {
 	return address{host, port}, nil
 }
 
-// check finds out whether the address can be listened on.
-func (a address) check() error {
+// listen finds out whether the address can be listened on, and gives it with its port as a number.
+func (a address) listen() (address, error) {
 	listener, err := net.Listen("tcp", a.String())
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return errors.New("the address is in use; end what listens there, or set the variable to another one, such as localhost:18080")
+		return address{}, errors.New("the address is in use; end what listens there, or set the variable to another one, such as localhost:18080")
 	}
 	if err != nil {
-		return fmt.Errorf("cannot listen there: %w", err)
+		return address{}, fmt.Errorf("cannot listen there: %w", err)
 	}
-	return listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return address{a.host, port}, errors.Join(err, listener.Close())
 }
 
 // settings are what issuer.yaml and the Caddyfile take from the demo.

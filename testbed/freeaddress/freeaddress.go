@@ -14,7 +14,7 @@ import (
 const lowest, highest = 20000, 32767
 
 // Find gives n loopback addresses, no two the same, on which nobody listens. It does not hold them: another program may take
-// one before it is used, if it means that very one.
+// one before it is used, if it means that very one or draws it here.
 func Find(n int) (addresses []string, err error) {
 	for tries := 0; len(addresses) < n; tries++ {
 		address := fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(highest-lowest+1))

@@ -137,7 +137,7 @@ func clocksStep(rounds int, atIssuer bool) func(context.Context, *lab) (outcome,
 func (l *lab) step(ctx context.Context, o offset) (seen outcome, err error) {
 	s, set := o.clock()
 	// A gateway that asks the issuer whose clock is off gets what it may not believe yet: between two answers of the feed it has to
-	// stay fresh. What is revoked is held against the same bound as ever.
+	// stay fresh, also on a slow machine.
 	patient := *l
 	patient.staleness = 5 * time.Second
 	f, err := patient.setUp(ctx, s)
@@ -155,5 +155,6 @@ func (l *lab) step(ctx context.Context, o offset) (seen outcome, err error) {
 			return nil
 		},
 		settle: 20 * time.Millisecond,
+		within: patient.staleness,
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,6 +161,7 @@ type trial struct {
 	before  func() error                              // right before the revocation is asked for, with everything cached
 	revoke  func(reference string) (time.Time, error) // nil: of the token
 	endsAll bool                                      // it ends every token
+	within  time.Duration                             // it must be refused so soon; 0: within the bound
 	during  func() error                              // while every gateway is watched, after the revocation was answered
 	settle  time.Duration                             // how long after the answer is watched at least, before it is healed
 	healed  func() error                              // what was broken is whole again; nil: nothing was
@@ -199,7 +201,7 @@ func (f *field) try(ctx context.Context, t trial) (o outcome, err error) {
 	if err != nil {
 		return o, err
 	}
-	o.judge(revoked, living, answered)
+	o.judge(revoked, living, answered, cmp.Or(t.within, bound))
 	if t.victim != nil {
 		o.victims = append(o.victims, o.staleness[slices.Index(f.replicas, t.victim)])
 	}
@@ -264,7 +266,7 @@ func (f *field) refused(ctx context.Context, reference string) error {
 }
 
 // judge reads what was watched.
-func (o *outcome) judge(revoked, living [][]sample, answered time.Time) {
+func (o *outcome) judge(revoked, living [][]sample, answered time.Time, within time.Duration) {
 	for k := range revoked {
 		last := time.Duration(0)
 		for _, s := range revoked[k] {
@@ -273,7 +275,7 @@ func (o *outcome) judge(revoked, living [][]sample, answered time.Time) {
 				continue
 			}
 			last = max(last, after)
-			if after > bound {
+			if after > within {
 				o.falsePasses++
 			}
 		}

@@ -27,7 +27,7 @@ var issuerFile []byte
 type lab struct {
 	root         string // the repository
 	program, dir string
-	staleness    time.Duration // max_staleness of every gateway: bound, but in a control
+	staleness    time.Duration // max_staleness of every gateway: bound, but where clocks step, and in a control
 }
 
 func newLab(ctx context.Context, root string) (*lab, error) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/phantomgate/phantomgate/testbed/freeaddress"
 )
 
 // echoes is a server that answers every connection with what it sends.
@@ -75,7 +77,11 @@ func vanished(t *testing.T, conn net.Conn) {
 // TestWire: what befalls a wire befalls the connections that there are and those to come, and ends when it is mended.
 func TestWire(t *testing.T) {
 	running := goroutines()
-	w, err := newWire("127.0.0.1:0", echoes(t))
+	free, err := freeaddress.Find(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := newWire(free[0], echoes(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func record(t *testing.T, asks func(h *history, t *testing.T, name string) bool)
 	h := &history{world: rptest.New(t, rptest.Options{}), start: time.Now(), asks: asks}
 	var running sync.WaitGroup
 	for id := range workers {
-		w := &worker{history: h, t: t, id: id, random: rand.New(rand.NewPCG(s, uint64(id))), browser: h.world.Browser(t), person: []string{"alice", "bob"}[id%2]}
+		w := h.worker(t, s, id)
 		running.Go(func() { w.run(steps) })
 	}
 	running.Wait()

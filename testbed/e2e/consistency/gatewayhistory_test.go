@@ -42,7 +42,7 @@ func recordCalls(t *testing.T) []porcupine.Operation {
 	over := make(chan struct{})
 	var running sync.WaitGroup
 	for id := range workers {
-		w := &worker{history: h, t: t, id: id, random: rand.New(rand.NewPCG(s, uint64(id))), browser: h.world.Browser(t), person: []string{"alice", "bob"}[id%2]}
+		w := h.worker(t, s, id)
 		running.Go(func() { c.act(w, over) })
 	}
 	running.Go(func() { c.cutOne(t, over) })
@@ -137,16 +137,20 @@ func (c *crowd) race(w *worker) {
 func (c *crowd) raceForMany(w *worker) {
 	const many = 20
 	operator := w.operator()
-	var release []func()
-	for _, r := range c.replicas {
-		release = append(release, r.line.holdBack())
-	}
-	var running sync.WaitGroup
+	var fresh []token
 	for range many {
 		made := w.machine()
 		if made.name == "" {
 			w.t.Fatal("a machine was given no token, though nothing is revoked any more")
 		}
+		fresh = append(fresh, made)
+	}
+	var release []func()
+	for _, r := range c.replicas {
+		release = append(release, r.line.holdBack())
+	}
+	var running sync.WaitGroup
+	for _, made := range fresh {
 		for n := range replicas {
 			running.Go(func() { c.call(w.t, w.id, made, n, false) })
 		}

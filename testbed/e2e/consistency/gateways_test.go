@@ -39,7 +39,8 @@ func newReplicas(t *testing.T, world *rptest.World, n int) []*replica {
 		return map[string]any{"path": path, "audience": audience, "scopes": map[string]any{"all": []string{audience + ".read"}}}
 	}
 	data, err := json.Marshal(map[string]any{
-		"issuer": map[string]any{"issuer": world.URL, "clientId": rptest.Gateway().ID, "clientSecret": rptest.Gateway().Secret},
+		"issuer": map[string]any{"issuer": world.URL, "clientId": rptest.Gateway().ID, "clientSecret": rptest.Gateway().Secret,
+			"timeout": "30s"}, // raceForMany has answers wait
 		"cache":  map[string]any{"maxStaleness": bound.String()},
 		"routes": []any{route(catalogue, "catalogue"), route(basket, "basket")},
 	})

@@ -71,6 +71,13 @@ type worker struct {
 	person  string
 }
 
+func (h *history) worker(t *testing.T, seed uint64, id int) *worker {
+	t.Helper()
+	w := &worker{history: h, t: t, id: id, random: rand.New(rand.NewPCG(seed, uint64(id))), browser: h.world.Browser(t), person: []string{"alice", "bob"}[id%2]}
+	w.browser.MaxPages = 20 // others revoke while it logs in
+	return w
+}
+
 func (w *worker) run(steps int) {
 	for range steps {
 		switch n := w.random.IntN(100); {
