@@ -50,8 +50,18 @@ func TestLookingMakesNoStream(t *testing.T) {
 	}
 	restart(w, server{hears: true})
 	w.Passed(w.Get(plugintest.Events, w.Issuer.GrantScopes("eventcatalog.read")))
-	for !w.Issuer.FeedHeard() {
-		runtime.Gosched()
+	hears(t, w.Issuer)
+}
+
+// hears waits until the gateway hears the feed.
+func hears(t *testing.T, issuer *plugintest.Issuer) {
+	t.Helper()
+	for late := time.After(time.Minute); !issuer.FeedHeard(); runtime.Gosched() {
+		select {
+		case <-late:
+			t.Fatal("the gateway never heard the feed")
+		default:
+		}
 	}
 }
 
@@ -80,12 +90,8 @@ func goroutinesLeft(t *testing.T, s server, patience time.Duration) (left int, s
 	w := walk(t, s)
 	pass := func() { w.Passed(w.Get(plugintest.Events, w.Issuer.GrantScopes("eventcatalog.read"))) }
 	pass()
-	for late := time.After(time.Minute); s.hears && !w.Issuer.FeedHeard(); runtime.Gosched() { // or what hears would be too many later
-		select {
-		case <-late:
-			t.Fatal("the gateway never heard the feed")
-		default:
-		}
+	if s.hears {
+		hears(t, w.Issuer) // or what that takes would be too many later
 	}
 	before, _ := goroutines()
 	for range reloads {

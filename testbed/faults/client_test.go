@@ -100,21 +100,16 @@ func (c *client) revoke(id, reference string) error {
 
 // operate revokes as an operator does.
 func (c *client) operate(operator, body string) error {
-	req, err := http.NewRequest(http.MethodPost, c.admin+"/admin/v1/revocations", strings.NewReader(body))
+	return c.ask(operator, http.MethodPost, "/admin/v1/revocations", body)
+}
+
+// ask sends a request to the admin API.
+func (c *client) ask(operator, method, path, body string) error {
+	req, err := http.NewRequest(method, c.admin+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+operator)
-	return c.do(req, nil)
-}
-
-// list has the issuer list what is alive, on the connection of operate.
-func (c *client) list(operator string) error {
-	req, err := http.NewRequest(http.MethodGet, c.admin+"/admin/v1/tokens?client=batch", nil)
-	if err != nil {
-		return err
-	}
 	req.Header.Set("Authorization", "Bearer "+operator)
 	return c.do(req, nil)
 }

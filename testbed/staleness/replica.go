@@ -15,7 +15,8 @@ import (
 	"github.com/phantomgate/phantomgate/plugins/gateway"
 )
 
-// bound is the max_staleness of every gateway here, but where clocks step: shorter than the default, so that a scenario does not take minutes.
+// bound is the max_staleness of every gateway here, but where clocks step: shorter than the default, so that a scenario does not
+// take minutes.
 const bound = time.Second
 
 // replica is one gateway with a link of its own to the issuer.

@@ -16,7 +16,7 @@ import (
 // wire is a network before the issuer: a TCP proxy that does to connections what networks do to them.
 type wire struct {
 	proxy *toxiproxy.Proxy // nil: it is straight
-	// address is where it takes connections, the same one all the time. The proxy has it too, but writes it whenever it starts.
+	// address is where it takes connections. The proxy has it too, but writes it whenever it starts.
 	address string
 	http    *http.Transport // goes over it, whatever the request's address
 }
@@ -24,14 +24,13 @@ type wire struct {
 func newWire(from, to string) (*wire, error) {
 	// The proxy's own API is not served. What it would log is what it is told to do.
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	w := &wire{proxy: toxiproxy.NewProxy(server, "issuer", from, to)}
+	w := &wire{proxy: toxiproxy.NewProxy(server, "issuer", from, to), address: from}
 	w.http = &http.Transport{MaxIdleConnsPerHost: 16, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, w.address)
 	}}
 	if err := w.proxy.Start(); err != nil {
 		return nil, err
 	}
-	w.address = w.proxy.Listen
 	return w, nil
 }
 

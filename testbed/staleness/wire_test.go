@@ -57,9 +57,10 @@ func say(t *testing.T, conn net.Conn, words string) {
 	}
 }
 
-// hears fails unless these words come back.
-func hears(t *testing.T, conn net.Conn, words string) {
+// echoed fails unless these words come back.
+func echoed(t *testing.T, conn net.Conn, words string) {
 	t.Helper()
+	say(t, conn, words)
 	heard := make([]byte, len(words))
 	if _, err := io.ReadFull(conn, heard); err != nil || string(heard) != words {
 		t.Fatalf("heard %q, %v; want %q", heard, err, words)
@@ -86,17 +87,14 @@ func TestWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := dial(t, w)
-	say(t, before, "whole")
-	hears(t, before, "whole")
+	echoed(t, before, "whole")
 
 	if err := w.delay(time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	say(t, before, "late")
-	hears(t, before, "late")
+	echoed(t, before, "late")
 	silent := dial(t, w)
-	say(t, silent, "whole")
-	hears(t, silent, "whole")
+	echoed(t, silent, "whole")
 
 	if err := w.cut(); err != nil {
 		t.Fatal(err)
@@ -115,8 +113,7 @@ func TestWire(t *testing.T) {
 	vanished(t, silent)
 
 	before = dial(t, w)
-	say(t, before, "whole")
-	hears(t, before, "whole")
+	echoed(t, before, "whole")
 	if err := w.refuse(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +127,7 @@ func TestWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := dial(t, w)
-	say(t, again, "whole")
-	hears(t, again, "whole")
+	echoed(t, again, "whole")
 
 	if err := w.close(); err != nil {
 		t.Fatal(err)

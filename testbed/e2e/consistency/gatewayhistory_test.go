@@ -136,7 +136,7 @@ func (c *crowd) race(w *worker) {
 // every gateway has the issuer's answers come when it has heard of the revocation, and no later event has it look at them again.
 func (c *crowd) raceForMany(w *worker) {
 	const many = 20
-	operator := w.operator()
+	operator := w.world.Machine(w.t, rptest.Operator())
 	var fresh []token
 	for range many {
 		made := w.machine()

@@ -93,41 +93,33 @@ type line struct {
 	mu   sync.Mutex
 	cut  chan struct{} // nothing of the feed comes back until it is closed
 	hold chan struct{} // no answer of an introspection comes before it is closed
-	held int           // how many have been kept back for it
+	held int           // how many have been kept back
 }
 
+// cutOff silences the feed until heal is called.
+func (l *line) cutOff() (heal func()) { return l.until(&l.cut) }
+
 // holdBack keeps the answers of introspections back, which the issuer has given, until release is called.
-func (l *line) holdBack() (release func()) {
-	hold := make(chan struct{})
+func (l *line) holdBack() (release func()) { return l.until(&l.hold) }
+
+// until puts a channel there, which end closes and takes away.
+func (l *line) until(there *chan struct{}) (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.hold, l.held = hold, 0
+	*there = make(chan struct{})
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.hold = nil
-		close(hold)
+		close(*there)
+		*there = nil
 	}
 }
 
+// holds counts the answers that have been kept back.
 func (l *line) holds() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.held
-}
-
-// cutOff silences the feed until heal is called.
-func (l *line) cutOff() (heal func()) {
-	cut := make(chan struct{})
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cut = cut
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.cut = nil
-		close(cut)
-	}
 }
 
 // RoundTrip sends a request over the line. An answer of the feed that was under way when it was cut does not come either.

@@ -232,11 +232,8 @@ func (w *worker) family() (reach, target string) {
 }
 
 // end has an operator revoke.
-func (w *worker) end(reach, target string) { w.endAs(w.operator(), reach, target) }
-
-// operator gives an operator's token.
-func (w *worker) operator() string {
-	return w.world.Post(w.t, "/oauth/token", rptest.Operator(), rptest.Form("grant_type", "client_credentials")).Text("access_token")
+func (w *worker) end(reach, target string) {
+	w.endAs(w.world.Post(w.t, "/oauth/token", rptest.Operator(), rptest.Form("grant_type", "client_credentials")).Text("access_token"), reach, target)
 }
 
 // endAs has the operator who has this token revoke.
